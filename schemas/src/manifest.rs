@@ -1,0 +1,194 @@
+//! `recording.json`: what a recording is, and which segments belong to it.
+//!
+//! It is written anew (temporary name, sync, rename) after each rotation of
+//! segments, so that at any moment it lists only files that are complete.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::segment::{Segment, sync_dir};
+use crate::{Error, FORMAT_VERSION, Result, layout};
+
+/// A manifest larger than this is refused before it is read.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// The content of `recording.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the format; see [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// Random id of this recording.
+    pub recording_id: String,
+    /// Version of the recorder that wrote it.
+    pub recorder_version: String,
+    /// The host it was recorded on.
+    pub host: Host,
+    /// The kernel's random id of the boot.
+    pub boot_id: String,
+    /// The kernel.
+    pub kernel: Kernel,
+    /// First reading of the clocks.
+    pub clock: Clock,
+    /// End of the recording, nanoseconds of CLOCK_BOOTTIME; `None` until it is finished.
+    pub end_ns: Option<i64>,
+    /// How the recorder was called, as its options.
+    pub options: serde_json::Value,
+    /// Whether it runs, or has ended well.
+    pub state: State,
+    /// Whether `process` holds every process with the tree numbered.
+    pub process_complete: bool,
+    /// Stack events that were asked for.
+    #[serde(default)]
+    pub events: Vec<Event>,
+    /// Facts that a reader should know, such as names that could not be had.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Events lost, by stream, over the whole recording.
+    #[serde(default)]
+    pub lost: BTreeMap<String, u64>,
+    /// Every finished segment.
+    pub segments: Vec<Segment>,
+}
+
+/// The host of a recording.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name.
+    pub hostname: String,
+    /// Machine type, as `uname -m`.
+    pub machine: String,
+    /// Number of CPUs.
+    pub cpus: u32,
+    /// Pretty name of the distribution.
+    pub os: String,
+}
+
+/// The kernel of a recording.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Kernel {
+    /// As `uname -r`.
+    pub release: String,
+    /// As `uname -v`.
+    pub version: String,
+    /// Build-id in hexadecimal digits.
+    pub build_id: Option<String>,
+}
+
+/// The clocks at one moment, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Clock {
+    /// CLOCK_BOOTTIME.
+    pub boot_ns: i64,
+    /// CLOCK_MONOTONIC.
+    pub mono_ns: i64,
+    /// CLOCK_REALTIME.
+    pub real_ns: i64,
+}
+
+impl Clock {
+    /// Wall-clock time of an instant of CLOCK_BOOTTIME, microseconds since 1970.
+    #[must_use]
+    pub const fn wall_us(&self, ts_ns: i64) -> i64 {
+        ts_ns
+            .saturating_sub(self.boot_ns)
+            .saturating_add(self.real_ns)
+            .div_euclid(1_000)
+    }
+}
+
+/// Where a recording stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Being written, or its recorder was killed.
+    Recording,
+    /// Ended as it should.
+    Finished,
+}
+
+/// A stack event that was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// Its name, as in `sample.event`.
+    pub event: String,
+    /// What delivers it, as `perf_event` or `raw_tracepoint`.
+    pub mechanism: String,
+    /// What one row stands for; nanoseconds for `cpu-clock`.
+    pub weight: i64,
+}
+
+impl Manifest {
+    /// Reads the manifest of the recording at `dir`.
+    ///
+    /// # Errors
+    /// [`Error::NotARecording`] without one, [`Error::NewerFormat`],
+    /// [`Error::Corrupt`], [`Error::Io`].
+    pub fn read(dir: &Path) -> Result<Self> {
+        let path = layout::manifest(dir);
+        let file = File::open(&path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound if !dir.exists() => Error::NotARecording {
+                path: dir.to_path_buf(),
+                reason: "no such file or directory".into(),
+            },
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+                Error::NotARecording {
+                    path: dir.to_path_buf(),
+                    reason: format!("it has no {}", layout::MANIFEST),
+                }
+            }
+            _ => Error::io("open", &path)(source),
+        })?;
+        let mut text = String::new();
+        let read = file
+            .take(MAX_BYTES + 1)
+            .read_to_string(&mut text)
+            .map_err(|e| Error::corrupt(&path, e))?;
+        if read as u64 > MAX_BYTES {
+            return Err(Error::corrupt(&path, "it is larger than 256 MiB"));
+        }
+        Self::parse(&text, dir, &path)
+    }
+
+    fn parse(text: &str, dir: &Path, path: &Path) -> Result<Self> {
+        // The version first: a newer manifest need not parse as ours.
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u32,
+        }
+        let version: Version = serde_json::from_str(text).map_err(|e| Error::corrupt(path, e))?;
+        if version.format_version > FORMAT_VERSION {
+            return Err(Error::NewerFormat {
+                path: dir.to_path_buf(),
+                found: version.format_version,
+                supported: FORMAT_VERSION,
+            });
+        }
+        serde_json::from_str(text).map_err(|e| Error::corrupt(path, e))
+    }
+
+    /// Replaces the manifest of the recording at `dir`, atomically and durably.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        let path = layout::manifest(dir);
+        let tmp = dir.join(".recording.json.tmp");
+        let text = serde_json::to_vec_pretty(self).map_err(|e| Error::corrupt(&path, e))?;
+        let mut file = File::create(&tmp).map_err(Error::io("create", &tmp))?;
+        file.write_all(&text)
+            .and_then(|()| file.write_all(b"\n"))
+            .and_then(|()| file.sync_all())
+            .map_err(Error::io("write", &tmp))?;
+        fs::rename(&tmp, &path).map_err(Error::io("rename", &tmp))?;
+        sync_dir(dir)
+    }
+
+    /// The segments of one table, in order.
+    pub fn segments_of<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Segment> {
+        self.segments.iter().filter(move |s| s.table == table)
+    }
+}

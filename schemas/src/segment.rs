@@ -1,0 +1,243 @@
+//! How a segment comes to be: a temporary name, sync, rename, sync of the
+//! folder. A file with a segment's name is complete, or was damaged later.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array as _, Int64Array, RecordBatch};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{Error, Result, TableDef, layout, page};
+
+/// A finished segment, as the manifest lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// The table.
+    pub table: String,
+    /// File, relative to the recording.
+    pub file: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Least value of the table's time column; `None` without rows.
+    pub min_ns: Option<i64>,
+    /// Greatest value of the table's time column.
+    pub max_ns: Option<i64>,
+    /// SHA-256 of the file, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// A segment being written. Dropped before [`finish`](Self::finish), it leaves
+/// nothing behind.
+#[derive(Debug)]
+pub struct OpenSegment {
+    def: &'static TableDef,
+    dir: PathBuf,
+    number: u32,
+    writer: Option<ArrowWriter<Hashed>>,
+    rows: u64,
+    range: Option<(i64, i64)>,
+}
+
+impl OpenSegment {
+    /// Begins segment `number` of a table in the recording at `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Encode`].
+    pub fn create(dir: &Path, def: &'static TableDef, number: u32) -> Result<Self> {
+        let tmp = dir.join(layout::unfinished(def.name, number));
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&tmp)
+            .map_err(Error::io("create", &tmp))?;
+        let options = ArrowWriterOptions::new()
+            .with_properties(page::properties(def))
+            // The Parquet types say all; Arrow's own copy of the schema would
+            // be a kilobyte in each small segment.
+            .with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(Hashed::new(file), def.schema(), options)
+            .map_err(|source| Error::Encode { path: tmp, source })?;
+        Ok(Self {
+            def,
+            dir: dir.to_path_buf(),
+            number,
+            writer: Some(writer),
+            rows: 0,
+            range: None,
+        })
+    }
+
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// [`Error::Encode`].
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let Some(writer) = self.writer.as_mut() else {
+            return Ok(());
+        };
+        writer.write(batch).map_err(|source| Error::Encode {
+            path: self
+                .dir
+                .join(layout::unfinished(self.def.name, self.number)),
+            source,
+        })?;
+        self.rows += batch.num_rows() as u64;
+        self.range = merge(self.range, time_range(self.def, batch));
+        Ok(())
+    }
+
+    /// Bytes held in memory for the row group that is not yet written.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.writer.as_ref().map_or(0, ArrowWriter::memory_size)
+    }
+
+    /// Completes the file and gives it its name.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Encode`].
+    pub fn finish(mut self) -> Result<Segment> {
+        let tmp = self
+            .dir
+            .join(layout::unfinished(self.def.name, self.number));
+        let file = layout::segment(self.def.name, self.number);
+        let path = self.dir.join(&file);
+        let Some(writer) = self.writer.take() else {
+            return Err(Error::corrupt(&tmp, "finished twice"));
+        };
+        let result = close(writer, &tmp).and_then(|hashed| {
+            fs::rename(&tmp, &path).map_err(Error::io("rename", &tmp))?;
+            sync_dir(&self.dir.join(self.def.name))?;
+            Ok(hashed)
+        });
+        let (bytes, sha256) = result.inspect_err(|_| {
+            let _ = fs::remove_file(&tmp);
+        })?;
+        Ok(Segment {
+            table: self.def.name.into(),
+            file: file.to_string_lossy().into_owned(),
+            rows: self.rows,
+            bytes,
+            min_ns: self.range.map(|r| r.0),
+            max_ns: self.range.map(|r| r.1),
+            sha256,
+        })
+    }
+}
+
+impl Drop for OpenSegment {
+    fn drop(&mut self) {
+        if self.writer.take().is_some() {
+            let _ = fs::remove_file(
+                self.dir
+                    .join(layout::unfinished(self.def.name, self.number)),
+            );
+        }
+    }
+}
+
+/// Writes a segment of a few batches at once.
+///
+/// # Errors
+/// As [`OpenSegment`].
+pub fn write(
+    dir: &Path,
+    def: &'static TableDef,
+    number: u32,
+    batches: &[RecordBatch],
+) -> Result<Segment> {
+    let mut segment = OpenSegment::create(dir, def, number)?;
+    for batch in batches {
+        segment.write(batch)?;
+    }
+    segment.finish()
+}
+
+/// Makes the names in a folder durable.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir)
+        .and_then(|d| d.sync_all())
+        .map_err(Error::io("sync", dir))
+}
+
+/// SHA-256 of a stream, in hexadecimal digits, with its length.
+///
+/// # Errors
+/// What reading gives.
+pub fn sha256(mut reader: impl io::Read) -> io::Result<(u64, String)> {
+    let mut hashed = Hashed::new(io::sink());
+    let bytes = io::copy(&mut reader, &mut hashed)?;
+    Ok((bytes, hex(&hashed.hash.finalize())))
+}
+
+fn close(writer: ArrowWriter<Hashed>, tmp: &Path) -> Result<(u64, String)> {
+    let hashed = writer.into_inner().map_err(|source| Error::Encode {
+        path: tmp.to_path_buf(),
+        source,
+    })?;
+    hashed.inner.sync_all().map_err(Error::io("sync", tmp))?;
+    Ok((hashed.bytes, hex(&hashed.hash.finalize())))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn merge(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
+    }
+}
+
+fn time_range(def: &TableDef, batch: &RecordBatch) -> Option<(i64, i64)> {
+    let column = batch.column_by_name(def.time_column)?;
+    let times = column.as_any().downcast_ref::<Int64Array>()?;
+    debug_assert_eq!(times.null_count(), 0);
+    Some((arrow::compute::min(times)?, arrow::compute::max(times)?))
+}
+
+/// Hashes and counts what is written through it.
+#[derive(Debug)]
+struct Hashed<W = File> {
+    inner: W,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl<W> Hashed<W> {
+    fn new(inner: W) -> Self {
+        Self {
+            inner,
+            hash: Sha256::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(buf)?;
+        self.hash.update(&buf[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

@@ -1,0 +1,22 @@
+//! Table `symbol`.
+
+crate::table! {
+    /// One row per frame and function inlined there; frames without a name have none.
+    table = "symbol", time = "first_ns",
+    pub struct Row {
+        /// The frame.
+        frame_id: I64 = Dict,
+        /// 0 for the function itself, 1 and up for functions inlined into it.
+        inline_depth: I32 = Dict,
+        /// Its name, demangled.
+        function: Text = Dict,
+        /// Source file.
+        file: Opt<Text> = Dict,
+        /// Line in it.
+        line: Opt<I32> = Dict,
+        /// Where the name comes from: `kallsyms` or `elf`.
+        source: Text = Dict,
+        /// When this recording first saw the frame, nanoseconds of CLOCK_BOOTTIME.
+        first_ns: I64 = Delta,
+    }
+}
