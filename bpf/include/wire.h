@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * Every record that the kernel side puts on a ring, and the counters beside
+ * them. This is their only definition: the Rust types are generated from it.
+ *
+ * Fixed-width integers and byte arrays only, no implicit padding: what is not
+ * written would carry stale kernel memory to user space. Variable data comes
+ * last, its lengths before it, in the order in which the lengths stand.
+ */
+#ifndef WHENCE_WIRE_H
+#define WHENCE_WIRE_H
+
+#define WIRE_COMM 16		/* TASK_COMM_LEN */
+#define WIRE_PATH 4096		/* PATH_MAX */
+#define WIRE_NAME 256		/* NAME_MAX and a NUL */
+#define WIRE_DEPTH 127		/* kernel.perf_event_max_stack */
+
+enum wire_kind {
+	WIRE_FORK = 1,
+	WIRE_EXEC = 2,
+	WIRE_EXIT = 3,
+	WIRE_SNAPSHOT = 4,
+	WIRE_CALLER = 5,
+	WIRE_SAMPLE = 6,
+};
+
+/* Streams that are counted apart; index of `counters`. */
+enum wire_stream {
+	WIRE_STREAM_FORK = 0,
+	WIRE_STREAM_EXEC = 1,
+	WIRE_STREAM_EXIT = 2,
+	WIRE_STREAM_SNAPSHOT = 3,
+	WIRE_STREAM_SAMPLE = 4,
+	WIRE_STREAM_PROBE = 5,
+	WIRE_STREAMS = 6,
+};
+
+/* wire_image.flags */
+enum wire_image_flag {
+	WIRE_EXE_DELETED = 1 << 0,
+	WIRE_CWD_DELETED = 1 << 1,
+	WIRE_EXE_TRUNCATED = 1 << 2,
+	WIRE_CWD_TRUNCATED = 1 << 3,
+	WIRE_KERNEL_THREAD = 1 << 4,
+};
+
+/* An argv longer than the kernel lets any be (fs/exec.c: 3/4 of _STK_LIM). */
+#define WIRE_ARGV_MAX (6 * 1024 * 1024)
+
+struct wire_header {
+	__u64 ts_ns;		/* CLOCK_BOOTTIME */
+	__u64 seq;		/* counts the stream on this cpu, from 1 */
+	__u32 kind;		/* WIRE_FORK and so on */
+	__u32 cpu;
+};
+
+struct wire_process {
+	__u64 start_ns;		/* CLOCK_BOOTTIME, of the thread group's leader */
+	__u32 pid;		/* thread group, in the initial pid namespace */
+	__u32 tid;
+};
+
+struct wire_fork {
+	struct wire_header header;
+	struct wire_process parent;	/* who called clone */
+	struct wire_process child;
+	__u64 flags;		/* of clone(2) */
+	__u8 comm[WIRE_COMM];
+	__u32 user_stack_bytes;
+	__u32 reserved;
+	/* user stack */
+};
+
+/* A program in execution: what an exec made, or a snapshot found. */
+struct wire_image {
+	struct wire_header header;
+	struct wire_process process;	/* tid: the caller of exec, before it */
+	struct wire_process parent;	/* the parent now; pid 0 if it has none */
+	__u8 parent_comm[WIRE_COMM];
+	__u8 comm[WIRE_COMM];
+	__u64 cgroup_id;
+	__u64 argv_total;	/* bytes in the kernel */
+	__u32 uid;
+	__u32 euid;
+	__u32 gid;
+	__u32 login_uid;	/* ~0: none */
+	__u32 pid_ns;
+	__u32 flags;
+	__u32 argv_unread;	/* bytes of argv that could not be read, as zeros */
+	__u32 filename_bytes;	/* as given to exec, with NUL */
+	__u32 interpreter_bytes;	/* 0 if it is the file itself */
+	__u32 exe_bytes;	/* components, leaf first, a NUL after each */
+	__u32 cwd_bytes;	/* likewise */
+	__u32 argv_bytes;	/* what follows of argv */
+	/* filename, interpreter, exe, cwd, argv */
+};
+
+/* The stacks of an exec's caller, in the old image; its wire_image follows. */
+struct wire_caller {
+	struct wire_header header;	/* seq: 0, not a stream of its own */
+	__u32 tid;
+	__u32 kernel_stack_bytes;
+	__u32 user_stack_bytes;
+	__u32 reserved;
+	/* kernel stack, user stack */
+};
+
+struct wire_exit {
+	struct wire_header header;
+	struct wire_process process;
+	struct wire_process reaper;
+	__u8 comm[WIRE_COMM];
+	__u64 utime_ns;		/* as accounted, by ticks on most kernels */
+	__u64 stime_ns;
+	__u64 runtime_ns;	/* exact sum of both */
+	__u64 max_rss_pages;
+	__u64 min_flt;
+	__u64 maj_flt;
+	__u64 read_bytes;
+	__u64 write_bytes;
+	__u32 code;		/* as wait(2) would return it */
+	__u32 reserved;
+};
+
+struct wire_sample {
+	struct wire_header header;
+	struct wire_process process;
+	__u8 comm[WIRE_COMM];
+	__u64 weight;
+	__u32 event;		/* index of what was asked for */
+	__u32 kernel_stack_bytes;
+	__u32 user_stack_bytes;
+	__u32 reserved;
+	/* kernel stack, user stack */
+};
+
+/* Per stream and cpu. generated = recorded + lost. */
+struct wire_counter {
+	__u64 generated;
+	__u64 ring_full;
+};
+
+_Static_assert(sizeof(struct wire_header) == 24, "layout of the ring");
+_Static_assert(sizeof(struct wire_fork) == 88, "layout of the ring");
+_Static_assert(sizeof(struct wire_image) == 152, "layout of the ring");
+_Static_assert(sizeof(struct wire_caller) == 40, "layout of the ring");
+_Static_assert(sizeof(struct wire_exit) == 144, "layout of the ring");
+_Static_assert(sizeof(struct wire_sample) == 80, "layout of the ring");
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * The record of a program in execution, for an exec and for the snapshot.
+ */
+
+struct image_scratch {
+	struct wire_image image;
+	u8 filename[WIRE_PATH];
+	u8 interpreter[WIRE_PATH];
+	struct path_buffer exe;
+	struct path_buffer cwd;
+	struct argv_progress argv;
+};
+
+static __always_inline void fill_parent(struct wire_image *image,
+					struct task_struct *parent)
+{
+	fill_process(&image->parent, parent);
+	image->parent.tid = image->parent.pid;
+	bpf_probe_read_kernel(image->parent_comm, WIRE_COMM, &parent->comm);
+}
+
+static __always_inline void fill_credentials(struct wire_image *image,
+					     struct task_struct *task)
+{
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+
+	image->uid = BPF_CORE_READ(cred, uid.val);
+	image->euid = BPF_CORE_READ(cred, euid.val);
+	image->gid = BPF_CORE_READ(cred, gid.val);
+	image->login_uid = ~0U;
+	if (bpf_core_field_exists(task->loginuid))
+		image->login_uid = BPF_CORE_READ(task, loginuid.val);
+}
+
+/* Everything but header, filename and interpreter. */
+static __always_inline void fill_image(struct image_scratch *scratch,
+				       struct task_struct *task)
+{
+	struct wire_image *image = &scratch->image;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct file *exe = mm ? BPF_CORE_READ(mm, exe_file) : NULL;
+	u64 total = mm ? BPF_CORE_READ(mm, arg_end) - BPF_CORE_READ(mm, arg_start) : 0;
+	u32 flags = 0;
+
+	fill_process(&image->process, task);
+	fill_parent(image, BPF_CORE_READ(task, real_parent));
+	fill_comm(image->comm, task);
+	fill_credentials(image, task);
+	image->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	image->pid_ns = pid_ns_of(task);
+	image->argv_total = total;
+	image->argv_bytes = total > WIRE_ARGV_MAX ? WIRE_ARGV_MAX : total;
+	image->argv_unread = 0;
+	image->exe_bytes = 0;
+	image->cwd_bytes = 0;
+	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
+		flags |= WIRE_KERNEL_THREAD;
+	if (exe && fs)
+		image->exe_bytes = write_path(&scratch->exe, &exe->f_path, &fs->root, &flags,
+					      WIRE_EXE_DELETED, WIRE_EXE_TRUNCATED);
+	if (mm && fs)
+		image->cwd_bytes = write_path(&scratch->cwd, &fs->pwd, &fs->root, &flags,
+					      WIRE_CWD_DELETED, WIRE_CWD_TRUNCATED);
+	image->flags = flags;
+}
+
+static __always_inline u32 append(struct bpf_dynptr *record, u32 at, void *bytes, u32 n,
+				  u32 most)
+{
+	if (n > most)
+		n = most;
+	if (n)
+		bpf_dynptr_write(record, at, bytes, n, 0);
+	return at + n;
+}
+
+/* Puts the record on the ring, argv read on the way. */
+static __always_inline void output_image(struct image_scratch *scratch,
+					 struct wire_counter *counter,
+					 struct task_struct *sleepable, u64 arg_start)
+{
+	struct wire_image *image = &scratch->image;
+	struct bpf_dynptr record;
+	u64 fixed = sizeof(*image) + image->filename_bytes + image->interpreter_bytes +
+		    image->exe_bytes + image->cwd_bytes;
+	u32 at = sizeof(*image);
+
+	if (bpf_ringbuf_reserve_dynptr(&life, fixed + ARGV_ROOM(image->argv_bytes), 0,
+				       &record)) {
+		count_ring_full(counter);
+		bpf_ringbuf_discard_dynptr(&record, 0);
+		return;
+	}
+	at = append(&record, at, scratch->filename, image->filename_bytes, WIRE_PATH);
+	at = append(&record, at, scratch->interpreter, image->interpreter_bytes, WIRE_PATH);
+	at = append(&record, at, scratch->exe.bytes, image->exe_bytes,
+		    sizeof(scratch->exe.bytes));
+	at = append(&record, at, scratch->cwd.bytes, image->cwd_bytes,
+		    sizeof(scratch->cwd.bytes));
+	struct argv_copy copy = {
+		.to = &record,
+		.from = arg_start,
+		.offset = at,
+		.bytes = image->argv_bytes,
+		.task = sleepable,
+		.progress = &scratch->argv,
+	};
+	copy_argv(&copy);
+	image->argv_unread = scratch->argv.unread + image->argv_bytes - scratch->argv.done;
+	bpf_dynptr_write(&record, 0, image, sizeof(*image), 0);
+	bpf_ringbuf_submit_dynptr(&record, wakeup_flags(&life));
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * Fork, exec, exit, and the processes that are there already.
+ *
+ * Scratch space is per program: tracepoint programs run without preemption, but
+ * another program may run on the same cpu in between.
+ */
+
+#define SCRATCH(map, scratch)                     \
+	struct {                                  \
+		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); \
+		__uint(max_entries, 1);           \
+		__type(key, u32);                 \
+		__type(value, scratch);           \
+	} map SEC(".maps")
+
+static const u32 only = 0;
+
+struct fork_scratch {
+	struct wire_fork fork;
+	u64 stack[WIRE_DEPTH];
+};
+SCRATCH(fork_scratch, struct fork_scratch);
+
+/* task_newtask rather than sched_process_fork: it knows the flags. The child is
+ * complete and has not run yet. */
+SEC("tp_btf/task_newtask")
+int BPF_PROG(on_fork, struct task_struct *child, u64 clone_flags)
+{
+	struct task_struct *parent = bpf_get_current_task_btf();
+	struct fork_scratch *scratch = bpf_map_lookup_elem(&fork_scratch, &only);
+	struct wire_counter *counter = counter_of(WIRE_STREAM_FORK);
+	long bytes;
+
+	/* Threads are no processes; pid 0 is the idle task of a new cpu. */
+	if (clone_flags & CLONE_THREAD || !child->pid || !scratch || !counter)
+		return 0;
+	if (!is_recorded(parent->tgid))
+		return 0;
+	track_child(child->tgid);
+	fill_header(&scratch->fork.header, WIRE_FORK, counter);
+	fill_process(&scratch->fork.parent, parent);
+	fill_process(&scratch->fork.child, child);
+	scratch->fork.flags = clone_flags;
+	fill_comm(scratch->fork.comm, child);
+	bytes = bpf_get_stack(ctx, scratch->stack, sizeof(scratch->stack), BPF_F_USER_STACK);
+	if (bytes < 0)
+		bytes = 0;
+	if (bytes > sizeof(scratch->stack))
+		bytes = sizeof(scratch->stack);
+	scratch->fork.user_stack_bytes = bytes;
+	output(&life, scratch, sizeof(scratch->fork) + bytes, counter);
+	return 0;
+}
+
+struct caller_scratch {
+	struct wire_caller caller;
+	u64 stacks[2 * (WIRE_DEPTH + 1)];
+};
+SCRATCH(caller_scratch, struct caller_scratch);
+
+/* The exec will succeed, and the old image is still there. */
+SEC("?tp_btf/sched_prepare_exec")
+int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bprm)
+{
+	struct caller_scratch *scratch = bpf_map_lookup_elem(&caller_scratch, &only);
+	long kernel, user;
+
+	if (!scratch || !is_recorded(task->tgid))
+		return 0;
+	scratch->caller.header.ts_ns = bpf_ktime_get_boot_ns();
+	scratch->caller.header.seq = 0;
+	scratch->caller.header.kind = WIRE_CALLER;
+	scratch->caller.header.cpu = bpf_get_smp_processor_id();
+	scratch->caller.tid = task->pid;
+	kernel = bpf_get_stack(ctx, scratch->stacks, WIRE_DEPTH * 8, 0);
+	if (kernel < 0)
+		kernel = 0;
+	kernel &= 1023;
+	user = bpf_get_stack(ctx, (void *)scratch->stacks + kernel, WIRE_DEPTH * 8,
+			     BPF_F_USER_STACK);
+	if (user < 0)
+		user = 0;
+	user &= 1023;
+	scratch->caller.kernel_stack_bytes = kernel;
+	scratch->caller.user_stack_bytes = user;
+	/* Without room the exec loses its stacks, and is itself lost or not. */
+	bpf_ringbuf_output(&life, scratch, sizeof(scratch->caller) + kernel + user,
+			   BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+SCRATCH(exec_scratch, struct image_scratch);
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+	struct image_scratch *scratch = bpf_map_lookup_elem(&exec_scratch, &only);
+	struct wire_counter *counter = counter_of(WIRE_STREAM_EXEC);
+	long bytes;
+
+	if (!scratch || !counter || !is_recorded(task->tgid))
+		return 0;
+	fill_header(&scratch->image.header, WIRE_EXEC, counter);
+	fill_image(scratch, task);
+	scratch->image.process.tid = old_pid;
+	bytes = bpf_probe_read_kernel_str(scratch->filename, WIRE_PATH, bprm->filename);
+	scratch->image.filename_bytes = bytes > 0 ? bytes : 0;
+	scratch->image.interpreter_bytes = 0;
+	if (bprm->interp != bprm->filename) {
+		bytes = bpf_probe_read_kernel_str(scratch->interpreter, WIRE_PATH, bprm->interp);
+		scratch->image.interpreter_bytes = bytes > 0 ? bytes : 0;
+	}
+	output_image(scratch, counter, NULL, task->mm->arg_start);
+	return 0;
+}
+
+/* The code that wait(2) gives: the group's, or else the leader's. */
+static __always_inline u32 wait_code(struct task_struct *task)
+{
+	struct signal_struct *signal = task->signal;
+
+	if (signal->flags & SIGNAL_GROUP_EXIT)
+		return signal->group_exit_code;
+	return task->group_leader->exit_code;
+}
+
+static __always_inline int emit_exit(struct task_struct *task)
+{
+	struct task_struct *leader = task->group_leader;
+	struct signal_struct *signal = task->signal;
+	struct wire_counter *counter = counter_of(WIRE_STREAM_EXIT);
+	struct wire_exit exit = {};
+
+	if (!counter || !is_recorded(task->tgid))
+		return 0;
+	forget(task->tgid);
+	fill_header(&exit.header, WIRE_EXIT, counter);
+	fill_process(&exit.process, task);
+	fill_process(&exit.reaper, leader->real_parent);
+	fill_comm(exit.comm, leader);
+	/* What threads used is added to the group's when they are reaped: the
+	 * last one's is not in it yet, nor that of a leader that left first. */
+	exit.utime_ns = signal->utime + task->utime;
+	exit.stime_ns = signal->stime + task->stime;
+	exit.runtime_ns = signal->sum_sched_runtime + task->se.sum_exec_runtime;
+	exit.min_flt = signal->min_flt + task->min_flt;
+	exit.maj_flt = signal->maj_flt + task->maj_flt;
+	exit.read_bytes = signal->ioac.read_bytes + task->ioac.read_bytes;
+	exit.write_bytes = signal->ioac.write_bytes + task->ioac.write_bytes;
+	if (leader != task) {
+		exit.utime_ns += leader->utime;
+		exit.stime_ns += leader->stime;
+		exit.runtime_ns += leader->se.sum_exec_runtime;
+		exit.min_flt += leader->min_flt;
+		exit.maj_flt += leader->maj_flt;
+		exit.read_bytes += leader->ioac.read_bytes;
+		exit.write_bytes += leader->ioac.write_bytes;
+	}
+	exit.max_rss_pages = signal->maxrss;
+	exit.code = wait_code(task);
+	output(&life, &exit, sizeof(exit), counter);
+	return 0;
+}
+
+/* Kernels whose tracepoint says which thread was the last. */
+SEC("?tp_btf/sched_process_exit")
+int BPF_PROG(on_exit_group_dead, struct task_struct *task, bool group_dead)
+{
+	return group_dead ? emit_exit(task) : 0;
+}
+
+/* Older ones. Threads that end together may all see 0 here; user space keeps
+ * the first of a process. */
+SEC("?tp_btf/sched_process_exit")
+int BPF_PROG(on_exit_last_live, struct task_struct *task)
+{
+	return task->signal->live.counter == 0 ? emit_exit(task) : 0;
+}
+
+SCRATCH(snapshot_scratch, struct image_scratch);
+
+SEC("iter.s/task")
+int on_snapshot(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct image_scratch *scratch = bpf_map_lookup_elem(&snapshot_scratch, &only);
+	struct wire_counter *counter = counter_of(WIRE_STREAM_SNAPSHOT);
+
+	if (!task || !scratch || !counter || task->pid != task->tgid)
+		return 0;
+	fill_header(&scratch->image.header, WIRE_SNAPSHOT, counter);
+	fill_image(scratch, task);
+	scratch->image.filename_bytes = 0;
+	scratch->image.interpreter_bytes = 0;
+	output_image(scratch, counter, task, BPF_CORE_READ(task, mm, arg_start));
+	return 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * Stacks: of a CPU sample, or of the hit of a probe.
+ */
+
+/* Longest stack in bytes, and the mask that tells the verifier so. */
+#define STACK_BYTES (WIRE_DEPTH * 8)
+#define STACK_MASK 1023
+
+struct sample_scratch {
+	struct wire_sample sample;
+	u64 stacks[2 * (WIRE_DEPTH + 1)];
+};
+
+/* A probe can be hit in task context, in softirq, in hardirq and in nmi, each
+ * on top of the other: a slot for each level. */
+#define SAMPLE_LEVELS 4
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SAMPLE_LEVELS);
+	__type(key, u32);
+	__type(value, struct sample_scratch);
+} sample_scratch SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} sample_level SEC(".maps");
+
+static __always_inline void fill_sample(void *ctx, struct sample_scratch *scratch,
+					struct wire_counter *counter, u32 event, u64 weight)
+{
+	struct wire_sample *sample = &scratch->sample;
+	struct task_struct *task = (void *)bpf_get_current_task();
+	long kernel, user;
+
+	fill_header(&sample->header, WIRE_SAMPLE, counter);
+	fill_process(&sample->process, task);
+	bpf_get_current_comm(sample->comm, WIRE_COMM);
+	sample->weight = weight;
+	sample->event = event;
+	sample->reserved = 0;
+	kernel = bpf_get_stack(ctx, scratch->stacks, STACK_BYTES, 0);
+	if (kernel < 0)
+		kernel = 0;
+	kernel &= STACK_MASK;
+	user = bpf_get_stack(ctx, (void *)scratch->stacks + kernel, STACK_BYTES,
+			     BPF_F_USER_STACK);
+	if (user < 0)
+		user = 0;
+	user &= STACK_MASK;
+	sample->kernel_stack_bytes = kernel;
+	sample->user_stack_bytes = user;
+	output(&samples, scratch, sizeof(*sample) + kernel + user, counter);
+}
+
+static __always_inline int emit_sample(void *ctx, u32 stream, u32 event, u64 weight)
+{
+	struct wire_counter *counter = counter_of(stream);
+	u32 zero = 0, slot;
+	u32 *level = bpf_map_lookup_elem(&sample_level, &zero);
+	struct sample_scratch *scratch;
+
+	if (!counter || !level || !is_recorded(bpf_get_current_pid_tgid() >> 32))
+		return 0;
+	slot = __sync_fetch_and_add(level, 1);
+	scratch = bpf_map_lookup_elem(&sample_scratch, &slot);
+	if (scratch)
+		fill_sample(ctx, scratch, counter, event, weight);
+	else
+		count_ring_full(counter);
+	__sync_fetch_and_add(level, -1);
+	return 0;
+}
