@@ -50,6 +50,23 @@ pub enum Encoding {
     Dict,
 }
 
+/// What every table's builder can do, for code that serves all tables alike.
+pub trait TableBuilder: Default {
+    /// The table.
+    fn def() -> &'static TableDef;
+    /// Rows since the last [`finish`](Self::finish).
+    fn len(&self) -> usize;
+    /// Whether there is no row.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Takes the rows as a batch, leaving the builder empty.
+    ///
+    /// # Errors
+    /// [`Error::Table`](crate::Error::Table) if Arrow finds the columns inconsistent.
+    fn finish(&mut self, boot_id: &str) -> crate::Result<RecordBatch>;
+}
+
 /// Name of the constant column that every table ends with.
 pub const BOOT_ID: &str = "boot_id";
 
@@ -279,7 +296,7 @@ macro_rules! table {
                 self.rows += 1;
             }
 
-            /// Rows since the last [`finish`](Self::finish).
+            /// As [`TableBuilder::len`]($crate::table::TableBuilder::len).
             #[must_use]
             pub fn len(&self) -> usize {
                 self.rows
@@ -291,7 +308,7 @@ macro_rules! table {
                 self.rows == 0
             }
 
-            /// Takes the rows as a batch, leaving the builder empty.
+            /// As [`TableBuilder::finish`]($crate::table::TableBuilder::finish).
             ///
             /// # Errors
             /// [`Error::Table`]($crate::Error::Table) if Arrow finds the columns inconsistent.
@@ -304,6 +321,21 @@ macro_rules! table {
                 ];
                 let rows = std::mem::take(&mut self.rows);
                 $crate::table::batch(&DEF, columns, rows, boot_id)
+            }
+        }
+
+        impl $crate::table::TableBuilder for Builder {
+            fn def() -> &'static $crate::TableDef {
+                &DEF
+            }
+            fn len(&self) -> usize {
+                Self::len(self)
+            }
+            fn finish(
+                &mut self,
+                boot_id: &str,
+            ) -> $crate::Result<$crate::table::RecordBatch> {
+                Self::finish(self, boot_id)
             }
         }
     };
