@@ -1,1 +1,374 @@
-//! (being written)
+//! Reads the segments of a recording, with the care that a stranger's files
+//! need: names are checked before a path is made of them, nothing outside the
+//! recording is opened, and what is damaged is an error that names the file.
+//!
+//! A table may have fewer columns than this version knows (they read as NULL)
+//! or more (they are ignored). A column of another type is damage.
+
+use std::fs::{self, File};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array as _, ArrayRef, AsArray as _, ListArray, RecordBatch, RecordBatchOptions, new_null_array,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+
+use crate::manifest::{Manifest, State};
+use crate::{Error, Result, TABLES, TableDef, layout};
+
+/// Rows in a batch that is read.
+const BATCH_ROWS: usize = 8 * 1024;
+
+/// A segment that is there and looks whole.
+#[derive(Clone, Debug)]
+pub struct SegmentFile {
+    /// Its table.
+    pub def: &'static TableDef,
+    /// The file.
+    pub path: PathBuf,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Rows, least and greatest time as the manifest lists them; `None` for a
+    /// file that was finished when its recorder was killed.
+    pub listed: Option<Listed>,
+}
+
+/// What a manifest says of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Rows in it.
+    pub rows: u64,
+    /// Least value of the table's time column.
+    pub min_ns: Option<i64>,
+    /// Greatest value of the table's time column.
+    pub max_ns: Option<i64>,
+}
+
+/// The segments of a recording.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// Those that can be read, by table and number.
+    pub segments: Vec<SegmentFile>,
+    /// What is wrong with the others.
+    pub findings: Vec<Error>,
+}
+
+/// Lists the segments of the recording at `dir`: those in the manifest and, if
+/// its recorder did not end well, those that were finished but not listed yet.
+/// Tables that this version does not know are left out.
+#[must_use]
+pub fn inventory(dir: &Path, manifest: &Manifest) -> Inventory {
+    let mut found = Inventory::default();
+    for def in TABLES {
+        let mut of_table = Vec::new();
+        for segment in manifest.segments_of(def.name) {
+            match listed(dir, def, segment) {
+                Ok(file) => of_table.push(file),
+                Err(finding) => found.findings.push(finding),
+            }
+        }
+        if manifest.state == State::Recording {
+            match unlisted(dir, def, manifest) {
+                Ok(files) => of_table.extend(files),
+                Err(finding) => found.findings.push(finding),
+            }
+        }
+        of_table.sort_by(|a, b| a.path.cmp(&b.path));
+        of_table.dedup_by(|a, b| a.path == b.path);
+        found.segments.append(&mut of_table);
+    }
+    found
+}
+
+/// Reads all rows of a table, with these columns in this order.
+///
+/// # Errors
+/// [`Error::Corrupt`] for a segment that is missing, damaged, or has other
+/// types; [`Error::Io`].
+pub fn batches(
+    dir: &Path,
+    manifest: &Manifest,
+    def: &'static TableDef,
+    columns: &[&str],
+) -> Result<Vec<RecordBatch>> {
+    let found = inventory(dir, manifest);
+    let folder = dir.join(def.name);
+    let of_table =
+        |e: &Error| matches!(e, Error::Corrupt { path, .. } if path.starts_with(&folder));
+    if let Some(finding) = found.findings.into_iter().find(of_table) {
+        return Err(finding);
+    }
+    let mut all = Vec::new();
+    for segment in found.segments.iter().filter(|s| s.def.name == def.name) {
+        for batch in Batches::open(&segment.path, def, columns)? {
+            all.push(batch?);
+        }
+    }
+    Ok(all)
+}
+
+/// Schema of some columns of a table, as they are read: any of them may be
+/// NULL, since an older recording may not have it.
+///
+/// # Errors
+/// [`Error::Table`] for a column that the table does not have.
+pub fn schema(def: &'static TableDef, columns: &[&str]) -> Result<SchemaRef> {
+    let of_table = def.schema();
+    let fields = columns
+        .iter()
+        .map(|name| Ok(of_table.field_with_name(name)?.clone().with_nullable(true)))
+        .collect::<Result<Vec<Field>, arrow::error::ArrowError>>()
+        .map_err(|source| Error::Table {
+            table: def.name,
+            source,
+        })?;
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// The batches of one segment.
+#[derive(Debug)]
+pub struct Batches {
+    path: PathBuf,
+    schema: SchemaRef,
+    rows: u64,
+    reader: Option<ParquetRecordBatchReader>,
+}
+
+impl Batches {
+    /// Opens a segment of a table for these columns, in this order.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it is no Parquet file, or one with other types;
+    /// [`Error::Io`]; [`Error::Table`] for a column that the table lacks.
+    pub fn open(path: &Path, def: &'static TableDef, columns: &[&str]) -> Result<Self> {
+        let schema = schema(def, columns)?;
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        let opened = guarded(path, || {
+            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+            let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+                .map_err(|e| Error::corrupt(path, e))?;
+            check(path, def, builder.schema())?;
+            let rows = u64::try_from(builder.metadata().file_metadata().num_rows())
+                .map_err(|e| Error::corrupt(path, e))?;
+            let roots = builder.schema().fields().iter().enumerate();
+            let wanted: Vec<usize> = roots
+                .filter(|(_, field)| columns.contains(&field.name().as_str()))
+                .map(|(i, _)| i)
+                .collect();
+            let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
+            let reader = builder
+                .with_projection(mask)
+                .with_batch_size(BATCH_ROWS)
+                .build()
+                .map_err(|e| Error::corrupt(path, e))?;
+            Ok((rows, reader))
+        });
+        let (rows, reader) = opened?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            schema,
+            rows,
+            reader: Some(reader),
+        })
+    }
+
+    /// Schema of the batches.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Rows in the segment, as its footer says.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reader = self.reader.as_mut()?;
+        let path = &self.path;
+        let next = guarded(path, || {
+            reader
+                .next()
+                .transpose()
+                .map_err(|e| Error::corrupt(path, e))
+        });
+        let batch = match next {
+            Ok(batch) => batch.map(|batch| conform(path, &self.schema, &batch)),
+            Err(e) => Some(Err(e)),
+        };
+        if !matches!(batch, Some(Ok(_))) {
+            // Nothing that follows damage can be trusted.
+            self.reader = None;
+        }
+        batch
+    }
+}
+
+/// Checks the columns of a file against the table: those that both have must
+/// be of one type.
+///
+/// # Errors
+/// [`Error::Corrupt`].
+pub fn check(path: &Path, def: &'static TableDef, file: &Schema) -> Result<()> {
+    for field in def.schema().fields() {
+        let Ok(found) = file.field_with_name(field.name()) else {
+            continue;
+        };
+        if !same_type(field.data_type(), found.data_type()) {
+            return Err(Error::corrupt(
+                path,
+                format!(
+                    "column {} is {}, not {}",
+                    field.name(),
+                    found.data_type(),
+                    field.data_type()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Runs a decoder on a file of unknown origin: a panic in it is damage of the
+/// file, not the end of the program.
+fn guarded<T>(path: &Path, decode: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err(Error::corrupt(path, "its content cannot be decoded")))
+}
+
+/// Whether values of both types are the same, whatever the items of a list are
+/// called.
+fn same_type(a: &DataType, b: &DataType) -> bool {
+    match (a, b) {
+        (DataType::List(a), DataType::List(b)) => same_type(a.data_type(), b.data_type()),
+        (a, b) => a == b,
+    }
+}
+
+/// The batch with exactly the columns of `schema`.
+fn conform(path: &Path, schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| match batch.column_by_name(field.name()) {
+            Some(column) => retype(column, field.data_type()).map_err(|e| Error::corrupt(path, e)),
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(|e| Error::corrupt(path, e))
+}
+
+fn retype(
+    column: &ArrayRef,
+    wanted: &DataType,
+) -> std::result::Result<ArrayRef, arrow::error::ArrowError> {
+    match (wanted, column.as_list_opt::<i32>()) {
+        (DataType::List(item), Some(list)) => Ok(Arc::new(ListArray::try_new(
+            Arc::clone(item),
+            list.offsets().clone(),
+            Arc::clone(list.values()),
+            list.nulls().cloned(),
+        )?)),
+        _ => Ok(Arc::clone(column)),
+    }
+}
+
+/// A segment of the manifest, if it lies where it must and has its size.
+fn listed(
+    dir: &Path,
+    def: &'static TableDef,
+    segment: &crate::segment::Segment,
+) -> Result<SegmentFile> {
+    let name = segment
+        .file
+        .strip_prefix(def.name)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .filter(|name| layout::segment_number(name).is_some())
+        .ok_or_else(|| {
+            let reason = format!("it lists {:?}, which is no segment's name", segment.file);
+            Error::corrupt(layout::manifest(dir), reason)
+        })?;
+    let path = dir.join(def.name).join(name);
+    let bytes = plain_file(dir, &path)?;
+    if bytes != segment.bytes {
+        let reason = format!(
+            "it has {bytes} bytes, {} lists {}",
+            layout::MANIFEST,
+            segment.bytes
+        );
+        return Err(Error::corrupt(path, reason));
+    }
+    Ok(SegmentFile {
+        def,
+        path,
+        bytes,
+        listed: Some(Listed {
+            rows: segment.rows,
+            min_ns: segment.min_ns,
+            max_ns: segment.max_ns,
+        }),
+    })
+}
+
+/// Segments on disk that the manifest does not list.
+fn unlisted(dir: &Path, def: &'static TableDef, manifest: &Manifest) -> Result<Vec<SegmentFile>> {
+    let folder = dir.join(def.name);
+    let known = |path: &Path| {
+        let mut files = manifest.segments_of(def.name);
+        files.any(|segment| path == dir.join(&segment.file))
+    };
+    let mut found = Vec::new();
+    let entries = match fs::read_dir(&folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        entries => entries.map_err(Error::io("list", &folder))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(Error::io("list", &folder))?;
+        let name = entry.file_name();
+        let path = folder.join(&name);
+        let is_segment = name.to_str().and_then(layout::segment_number).is_some();
+        if !is_segment || known(&path) {
+            continue;
+        }
+        let bytes = plain_file(dir, &path)?;
+        found.push(SegmentFile {
+            def,
+            path,
+            bytes,
+            listed: None,
+        });
+    }
+    Ok(found)
+}
+
+/// Size of a regular file in a real folder of the recording. Links are not
+/// followed: they could lead anywhere.
+fn plain_file(dir: &Path, path: &Path) -> Result<u64> {
+    let folder = path.parent().unwrap_or(dir);
+    let of_folder = fs::symlink_metadata(folder);
+    let of_file = fs::symlink_metadata(path);
+    match (of_folder, of_file) {
+        (Ok(folder), Ok(file)) if folder.is_dir() && file.is_file() => Ok(file.len()),
+        (Ok(_), Ok(_)) => Err(Error::corrupt(path, "it is not a regular file")),
+        (Err(e), _) | (_, Err(e)) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::corrupt(path, "it is missing"))
+        }
+        (Err(e), _) | (_, Err(e)) => Err(Error::io("read", path)(e)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
