@@ -98,10 +98,9 @@ struct wire_image {
 /* The stacks of an exec's caller, in the old image; its wire_image follows. */
 struct wire_caller {
 	struct wire_header header;	/* seq: 0, not a stream of its own */
-	__u32 tid;
+	struct wire_process process;
 	__u32 kernel_stack_bytes;
 	__u32 user_stack_bytes;
-	__u32 reserved;
 	/* kernel stack, user stack */
 };
 
@@ -143,7 +142,7 @@ struct wire_counter {
 _Static_assert(sizeof(struct wire_header) == 24, "layout of the ring");
 _Static_assert(sizeof(struct wire_fork) == 88, "layout of the ring");
 _Static_assert(sizeof(struct wire_image) == 152, "layout of the ring");
-_Static_assert(sizeof(struct wire_caller) == 40, "layout of the ring");
+_Static_assert(sizeof(struct wire_caller) == 48, "layout of the ring");
 _Static_assert(sizeof(struct wire_exit) == 144, "layout of the ring");
 _Static_assert(sizeof(struct wire_sample) == 80, "layout of the ring");
 

@@ -8,13 +8,27 @@
 //! (`recorder.bpf.c`), its name in [`wire`].
 
 /// Process life and CPU samples.
-#[allow(missing_docs, missing_debug_implementations, unreachable_pub, clippy::all, clippy::pedantic, clippy::restriction)]
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction
+)]
 pub mod recorder {
     include!(concat!(env!("OUT_DIR"), "/recorder.skel.rs"));
 }
 
 /// A stack at each hit of one probe.
-#[allow(missing_docs, missing_debug_implementations, unreachable_pub, clippy::all, clippy::pedantic, clippy::restriction)]
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction
+)]
 pub mod probe {
     include!(concat!(env!("OUT_DIR"), "/probe.skel.rs"));
 }

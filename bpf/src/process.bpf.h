@@ -72,7 +72,7 @@ int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bpr
 	scratch->caller.header.seq = 0;
 	scratch->caller.header.kind = WIRE_CALLER;
 	scratch->caller.header.cpu = bpf_get_smp_processor_id();
-	scratch->caller.tid = task->pid;
+	fill_process(&scratch->caller.process, task);
 	kernel = bpf_get_stack(ctx, scratch->stacks, WIRE_DEPTH * 8, 0);
 	if (kernel < 0)
 		kernel = 0;

@@ -48,7 +48,7 @@ mod tests {
         assert_eq!(size_of::<Header>(), 24);
         assert_eq!(size_of::<Fork>(), 88);
         assert_eq!(size_of::<Image>(), 152);
-        assert_eq!(size_of::<Caller>(), 40);
+        assert_eq!(size_of::<Caller>(), 48);
         assert_eq!(size_of::<Exit>(), 144);
         assert_eq!(size_of::<Sample>(), 80);
         assert_eq!(std::mem::offset_of!(Image, argv_bytes), 148);

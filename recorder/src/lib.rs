@@ -1,1 +1,35 @@
-//! x
+//! The recorder: from kernel events to the segments of a recording.
+//!
+//! Data flows one way: [`ring`] copies records out of the kernel, [`decode`]
+//! reads them, [`pipeline`] makes rows of them with what [`processes`] and
+//! [`stacks`] know, [`sink`] writes segments. [`session`] is the only module
+//! that knows all parts; [`loader`], [`ring`], [`sampler`] and [`command`] are
+//! the only ones that touch the kernel unsafely.
+//!
+//! Adding a probe: a mechanism in [`probes`] and its program in the `bpf`
+//! crate. Adding a column: its table in `schemas`, its value in [`pipeline`].
+
+pub mod cgroups;
+pub mod cli;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod context;
+pub mod decode;
+pub mod finish;
+pub mod host;
+pub mod kernel;
+pub mod loader;
+pub mod loss;
+pub mod modules;
+pub mod overhead;
+pub mod pipeline;
+pub mod probes;
+pub mod processes;
+pub mod ring;
+pub mod sampler;
+pub mod session;
+pub mod sink;
+pub mod stacks;
+pub mod status;
+pub mod tracefs;

@@ -21,6 +21,16 @@ pub fn time_of_day(wall_us: i64) -> String {
     }
 }
 
+/// A wall-clock time as it stands in file names, from seconds since 1970:
+/// `20261125T060708Z`.
+#[must_use]
+pub fn file_time(seconds: i64) -> String {
+    match Timestamp::from_second(seconds) {
+        Ok(time) => time.strftime("%Y%m%dT%H%M%SZ").to_string(),
+        Err(_) => seconds.to_string(),
+    }
+}
+
 /// A successful or failed exec.
 #[derive(Clone, Copy, Debug)]
 pub struct Exec<'a> {

@@ -1,0 +1,158 @@
+//! The command line of `whence-record`, and what it means.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use whence_schemas::layout;
+
+use crate::config::Config;
+use crate::probes::Spec;
+use crate::{clock, host};
+
+/// Records who starts which programs on this host, and call paths, into Parquet.
+///
+/// With COMMAND, records it and its descendants and ends with it; without,
+/// records the whole host until interrupted or for --duration. Needs root, or
+/// CAP_BPF and CAP_PERFMON.
+#[derive(Debug, Parser)]
+#[command(name = "whence-record", bin_name = "whence record", version)]
+#[command(after_help = "\
+Exit status: 0 complete, 1 error, 2 usage, 3 loss under --fail-on-loss;
+with COMMAND, the command's own status.
+
+Examples:
+  whence record -d 30s                                  the whole host for 30 seconds
+  whence record -s tracepoint:block:block_rq_complete   and how block I/O completes
+  whence record -- make -j8                             one build, from its first exec")]
+pub struct Args {
+    /// Directory to write, which must not exist [default: HOST-YYYYMMDDTHHMMSSZ.whence]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+
+    /// Stop after this long, as in 30s, 10m, 2h [default: until interrupted]
+    #[arg(short, long, value_parser = duration)]
+    pub duration: Option<Duration>,
+
+    /// CPU stacks per CPU and second; 0 for none
+    #[arg(long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(0..=20_000))]
+    pub sample: u32,
+
+    /// Take a stack at each hit of PROBE: tracepoint:CATEGORY:NAME, where * stands for any text
+    #[arg(short, long = "stack", value_name = "PROBE")]
+    pub stacks: Vec<Spec>,
+
+    /// Print events as they come, as `whence replay` would
+    #[arg(long)]
+    pub print: bool,
+
+    /// Exit with 3 if anything was lost
+    #[arg(long)]
+    pub fail_on_loss: bool,
+
+    /// How often files are completed: the most that a crash can lose
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub segment: Duration,
+
+    /// Size of each ring between kernel and recorder, in KiB, a power of two
+    #[arg(long, value_name = "KIB", default_value_t = 16 * 1024, value_parser = ring_kib)]
+    pub ring: u32,
+
+    /// With COMMAND: record the whole host, not only what descends from it
+    #[arg(long, requires = "command")]
+    pub system_wide: bool,
+
+    /// Command to record, with its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+impl Args {
+    /// What they mean.
+    #[must_use]
+    pub fn config(self) -> Config {
+        Config {
+            output: self.output.unwrap_or_else(default_output),
+            duration: self.duration,
+            sample_hz: self.sample,
+            stacks: self.stacks,
+            print: self.print,
+            fail_on_loss: self.fail_on_loss,
+            segment: self.segment,
+            ring_bytes: self.ring * 1024,
+            command: self.command,
+            system_wide: self.system_wide,
+        }
+    }
+}
+
+fn default_output() -> PathBuf {
+    let host = host::host().hostname;
+    let host = host.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
+    let host = if host.is_empty() { "host".into() } else { host };
+    let seconds = clock::read().real_ns / 1_000_000_000;
+    let time = whence_schemas::line::file_time(seconds);
+    format!("{host}-{time}.{}", layout::EXTENSION).into()
+}
+
+/// A length of time with a unit: `500ms`, `30s`, `10m`, `2h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: f64 = digits
+        .parse()
+        .map_err(|_| "a time is a number and a unit, as in 30s, 10m or 2h".to_owned())?;
+    let unit = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        unit => return Err(format!("{unit} is no unit of time; use ms, s, m, h or d")),
+    };
+    match Duration::try_from_secs_f64(number * unit) {
+        Ok(time) if time > Duration::ZERO => Ok(time),
+        _ => Err("it must be longer than nothing".into()),
+    }
+}
+
+fn ring_kib(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(kib) if kib.is_power_of_two() && (4..=1 << 20).contains(&kib) => Ok(kib),
+        _ => Err("it must be a power of two from 4 to 1048576".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn everything_after_two_dashes_is_the_command() {
+        let args = Args::parse_from(["whence-record", "-d", "1m", "--", "ls", "-d", "--help"]);
+        assert_eq!(args.command, ["ls", "-d", "--help"]);
+        assert_eq!(args.duration, Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn times_need_a_known_unit_and_some_length() {
+        assert_eq!(duration("1.5h"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        for wrong in ["", "s", "5 parsecs", "-1s", "0s", "1e400s", "nan"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_ring_is_a_power_of_two() {
+        assert!(ring_kib("48").is_err());
+        assert_eq!(ring_kib("64"), Ok(64));
+    }
+}

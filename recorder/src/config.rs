@@ -1,0 +1,40 @@
+//! What to record, checked and complete. Knows nothing of the command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::probes::Spec;
+
+/// What to record.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Directory of the recording; it must not exist.
+    pub output: PathBuf,
+    /// Stop after this long.
+    pub duration: Option<Duration>,
+    /// CPU stacks per CPU and second; 0 for none.
+    pub sample_hz: u32,
+    /// Where else stacks are taken.
+    pub stacks: Vec<Spec>,
+    /// Print events as they come.
+    pub print: bool,
+    /// End with [`Outcome::Loss`](crate::session::Outcome) if anything is lost.
+    pub fail_on_loss: bool,
+    /// How often segments are closed: the most that a crash can lose.
+    pub segment: Duration,
+    /// Size of each ring in bytes, a power of two.
+    pub ring_bytes: u32,
+    /// Record this command and its descendants, and end with it.
+    pub command: Vec<OsString>,
+    /// With a command: record everything, not only what descends from it.
+    pub system_wide: bool,
+}
+
+impl Config {
+    /// Whether only the command and its descendants are recorded.
+    #[must_use]
+    pub fn only_command(&self) -> bool {
+        !self.command.is_empty() && !self.system_wide
+    }
+}

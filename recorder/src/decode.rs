@@ -1,0 +1,328 @@
+//! Reads ring records. Pure: no libbpf, no clock, no allocation but for paths,
+//! no panic whatever the bytes are.
+
+use whence_bpf::wire::{self, ImageFlag, Kind};
+
+/// A record that could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// It ends before its fields do.
+    #[error("record of kind {kind} is too short")]
+    Short {
+        /// Its kind; 0 if not even that could be read.
+        kind: u32,
+    },
+    /// Its kind is not known.
+    #[error("record has the unknown kind {kind}")]
+    Kind {
+        /// Its kind.
+        kind: u32,
+    },
+}
+
+/// An event of the kernel.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A process was created.
+    Fork(Fork<'a>),
+    /// A program was executed.
+    Exec(Image<'a>),
+    /// A process was there already.
+    Snapshot(Image<'a>),
+    /// The stacks of the next exec's caller.
+    Caller(Caller<'a>),
+    /// A process ended.
+    Exit(wire::Exit),
+    /// A CPU sample or the hit of a probe.
+    Sample(Sample<'a>),
+}
+
+/// Addresses of a stack, leaf first, as bytes from the ring.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stack<'a>(pub &'a [u8]);
+
+impl<'a> Stack<'a> {
+    /// The addresses.
+    pub fn addresses(self) -> impl Iterator<Item = u64> + 'a {
+        self.0
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|bytes| u64::from_ne_bytes(*bytes))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.0.len() / 8
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0.len() < 8
+    }
+}
+
+/// See [`wire::Fork`].
+#[derive(Debug)]
+pub struct Fork<'a> {
+    /// Fixed part.
+    pub wire: wire::Fork,
+    /// User stack of the parent.
+    pub user_stack: Stack<'a>,
+}
+
+/// See [`wire::Caller`].
+#[derive(Debug)]
+pub struct Caller<'a> {
+    /// Fixed part.
+    pub wire: wire::Caller,
+    /// Kernel stack at the system call.
+    pub kernel_stack: Stack<'a>,
+    /// User stack in the old image.
+    pub user_stack: Stack<'a>,
+}
+
+/// See [`wire::Sample`].
+#[derive(Debug)]
+pub struct Sample<'a> {
+    /// Fixed part.
+    pub wire: wire::Sample,
+    /// Kernel stack.
+    pub kernel_stack: Stack<'a>,
+    /// User stack.
+    pub user_stack: Stack<'a>,
+}
+
+/// See [`wire::Image`].
+#[derive(Debug)]
+pub struct Image<'a> {
+    /// Fixed part.
+    pub wire: wire::Image,
+    /// As given to exec, without the NUL.
+    pub filename: &'a [u8],
+    /// Without the NUL; empty if it is the file itself.
+    pub interpreter: &'a [u8],
+    /// Components of the executable's path, leaf first, a NUL after each.
+    exe: &'a [u8],
+    /// Components of the working directory's path, likewise.
+    cwd: &'a [u8],
+    /// Arguments, a NUL after each.
+    pub argv: &'a [u8],
+}
+
+impl Image<'_> {
+    fn has(&self, flag: ImageFlag) -> bool {
+        self.wire.flags & flag.0 != 0
+    }
+
+    /// Path of the executable, as `/proc/PID/exe` shows it.
+    #[must_use]
+    pub fn exe(&self) -> Option<String> {
+        let deleted = self.has(ImageFlag::WIRE_EXE_DELETED);
+        let truncated = self.has(ImageFlag::WIRE_EXE_TRUNCATED);
+        (!self.exe.is_empty()).then(|| path(self.exe, deleted, truncated))
+    }
+
+    /// Working directory, as `/proc/PID/cwd` shows it. No components: the root.
+    #[must_use]
+    pub fn cwd(&self) -> Option<String> {
+        let deleted = self.has(ImageFlag::WIRE_CWD_DELETED);
+        let truncated = self.has(ImageFlag::WIRE_CWD_TRUNCATED);
+        (!self.is_kernel_thread()).then(|| path(self.cwd, deleted, truncated))
+    }
+
+    /// Whether it is a thread of the kernel, without a program.
+    #[must_use]
+    pub fn is_kernel_thread(&self) -> bool {
+        self.has(ImageFlag::WIRE_KERNEL_THREAD)
+    }
+
+    /// The arguments.
+    ///
+    /// What a process has written over its arguments need not end with a NUL;
+    /// what an exec has made always does.
+    pub fn arguments(&self) -> impl Iterator<Item = &[u8]> {
+        let argv = self.argv.strip_suffix(b"\0").unwrap_or(self.argv);
+        let none = self.argv.is_empty();
+        argv.split(|byte| *byte == 0).filter(move |_| !none)
+    }
+
+    /// `complete`, `truncated` or `unreadable`.
+    #[must_use]
+    pub fn argv_state(&self) -> &'static str {
+        let read = u64::from(self.wire.argv_bytes.saturating_sub(self.wire.argv_unread));
+        match read {
+            n if n == self.wire.argv_total => "complete",
+            0 => "unreadable",
+            _ => "truncated",
+        }
+    }
+}
+
+/// Reads one record.
+///
+/// # Errors
+/// If it is too short or of no known kind.
+pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
+    let (header, _) = wire::split::<wire::Header>(record).ok_or(DecodeError::Short { kind: 0 })?;
+    let kind = header.kind;
+    let short = DecodeError::Short { kind };
+    match Kind(kind) {
+        Kind::WIRE_FORK => {
+            let (wire, rest) = wire::split::<wire::Fork>(record).ok_or(short)?;
+            let [user_stack] = parts(rest, [wire.user_stack_bytes]).ok_or(short)?;
+            let user_stack = Stack(user_stack);
+            Ok(Event::Fork(Fork { wire, user_stack }))
+        }
+        Kind::WIRE_EXEC => Ok(Event::Exec(image(record).ok_or(short)?)),
+        Kind::WIRE_SNAPSHOT => Ok(Event::Snapshot(image(record).ok_or(short)?)),
+        Kind::WIRE_CALLER => {
+            let (wire, rest) = wire::split::<wire::Caller>(record).ok_or(short)?;
+            let lengths = [wire.kernel_stack_bytes, wire.user_stack_bytes];
+            let [kernel, user] = parts(rest, lengths).ok_or(short)?;
+            Ok(Event::Caller(Caller {
+                wire,
+                kernel_stack: Stack(kernel),
+                user_stack: Stack(user),
+            }))
+        }
+        Kind::WIRE_EXIT => {
+            let (wire, _) = wire::split::<wire::Exit>(record).ok_or(short)?;
+            Ok(Event::Exit(wire))
+        }
+        Kind::WIRE_SAMPLE => {
+            let (wire, rest) = wire::split::<wire::Sample>(record).ok_or(short)?;
+            let lengths = [wire.kernel_stack_bytes, wire.user_stack_bytes];
+            let [kernel, user] = parts(rest, lengths).ok_or(short)?;
+            Ok(Event::Sample(Sample {
+                wire,
+                kernel_stack: Stack(kernel),
+                user_stack: Stack(user),
+            }))
+        }
+        _ => Err(DecodeError::Kind { kind }),
+    }
+}
+
+/// A name as the kernel keeps it: up to the first NUL.
+#[must_use]
+pub fn comm(bytes: &[u8; 16]) -> std::borrow::Cow<'_, str> {
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end])
+}
+
+fn image(record: &[u8]) -> Option<Image<'_>> {
+    let (wire, rest) = wire::split::<wire::Image>(record)?;
+    let lengths = [
+        wire.filename_bytes,
+        wire.interpreter_bytes,
+        wire.exe_bytes,
+        wire.cwd_bytes,
+        wire.argv_bytes,
+    ];
+    let [filename, interpreter, exe, cwd, argv] = parts(rest, lengths)?;
+    Some(Image {
+        wire,
+        filename: filename.strip_suffix(b"\0").unwrap_or(filename),
+        interpreter: interpreter.strip_suffix(b"\0").unwrap_or(interpreter),
+        exe,
+        cwd,
+        argv,
+    })
+}
+
+/// Cuts the variable part of a record by its lengths.
+fn parts<const N: usize>(mut rest: &[u8], lengths: [u32; N]) -> Option<[&[u8]; N]> {
+    let mut parts = [[].as_slice(); N];
+    for (part, length) in parts.iter_mut().zip(lengths) {
+        (*part, rest) = rest.split_at_checked(length as usize)?;
+    }
+    Some(parts)
+}
+
+/// Turns components, leaf first, into a path.
+fn path(components: &[u8], deleted: bool, truncated: bool) -> String {
+    let components = components.strip_suffix(b"\0").unwrap_or(components);
+    let mut path = String::new();
+    if truncated {
+        path.push_str("...");
+    }
+    for component in components.rsplit(|byte| *byte == 0) {
+        path.push('/');
+        path.push_str(&String::from_utf8_lossy(component));
+    }
+    if deleted {
+        path.push_str(" (deleted)");
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image_record(exe: &[u8], argv: &[u8], total: u64) -> Vec<u8> {
+        let mut wire = wire::Image::default();
+        wire.header.kind = Kind::WIRE_EXEC.0;
+        wire.exe_bytes = exe.len() as u32;
+        wire.argv_bytes = argv.len() as u32;
+        wire.argv_total = total;
+        // SAFETY: any `Plain` value can be seen as its bytes.
+        let fixed = unsafe {
+            std::slice::from_raw_parts((&raw const wire).cast::<u8>(), size_of_val(&wire))
+        };
+        [fixed, exe, argv].concat()
+    }
+
+    fn exec(record: &[u8]) -> Image<'_> {
+        match decode(record) {
+            Ok(Event::Exec(image)) => image,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn arguments_keep_their_boundaries_and_empty_ones() {
+        let record = image_record(b"awk\0bin\0usr\0", b"awk\0\0a b\0", 9);
+        let image = exec(&record);
+        let args: Vec<_> = image.arguments().collect();
+        assert_eq!(args, [b"awk".as_slice(), b"", b"a b"]);
+        assert_eq!(image.argv_state(), "complete");
+        assert_eq!(image.exe().as_deref(), Some("/usr/bin/awk"));
+        assert_eq!(image.cwd().as_deref(), Some("/"));
+    }
+
+    #[test]
+    fn an_empty_argv_is_not_one_empty_argument() {
+        let none = image_record(b"", b"", 0);
+        assert_eq!(exec(&none).arguments().count(), 0);
+        let one = image_record(b"", b"\0", 1);
+        assert_eq!(exec(&one).arguments().count(), 1);
+    }
+
+    #[test]
+    fn an_argv_cut_short_says_so() {
+        assert_eq!(
+            exec(&image_record(b"", b"awk", 9)).argv_state(),
+            "truncated"
+        );
+        assert_eq!(exec(&image_record(b"", b"", 9)).argv_state(), "unreadable");
+    }
+
+    /// Whatever a damaged ring gives, decoding it ends in an event or an error.
+    #[test]
+    fn no_prefix_and_no_length_panics() {
+        let record = image_record(b"awk\0", b"awk\0x\0", 6);
+        for end in 0..record.len() {
+            assert!(decode(&record[..end]).is_err(), "{end}");
+        }
+        for kind in 0..=u8::MAX {
+            let mut record = record.clone();
+            record[16] = kind;
+            record[140..152].fill(0xff);
+            let _ = decode(&record);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The last step of a recording: the complete table `process`, with the tree
+//! numbered, takes the place of the rows that only tell what was there before.
+//!
+//! Where that would take more memory than a production host should give, it is
+//! left to the analyzer, which does the same.
+
+use std::fs;
+use std::path::Path;
+
+use whence_schemas::derive::{
+    self, EXEC_COLUMNS, EXIT_COLUMNS, Events, FORK_COLUMNS, Processes, Seen,
+};
+use whence_schemas::manifest::Manifest;
+use whence_schemas::segment::OpenSegment;
+use whence_schemas::table::BOOT_ID;
+use whence_schemas::{Error, Result, exec, exit, fork, process, read};
+
+/// Events beyond which the table is left to the analyzer.
+const MAX_EVENTS: u64 = 500_000;
+/// Bytes of exec segments beyond which it is left too: they hold the arguments.
+const MAX_EXEC_BYTES: u64 = 32 << 20;
+
+/// Completes table `process` of the recording at `dir` and writes the manifest.
+///
+/// # Errors
+/// If segments cannot be read or written.
+pub fn number_processes(dir: &Path, manifest: &mut Manifest) -> Result<()> {
+    if !is_small(manifest) {
+        manifest.process_complete = false;
+        return manifest.write(dir);
+    }
+    let processes = derive(dir, manifest)?;
+    let before: Vec<String> = manifest
+        .segments_of(process::DEF.name)
+        .map(|s| s.file.clone())
+        .collect();
+    let number = before.len() as u32 + 1;
+    let mut segment = OpenSegment::create(dir, &process::DEF, number)?;
+    for batch in processes.batches(&manifest.boot_id) {
+        segment.write(&batch?)?;
+    }
+    let segment = segment.finish()?;
+    manifest.segments.retain(|s| s.table != process::DEF.name);
+    manifest.segments.push(segment);
+    manifest.process_complete = true;
+    manifest.write(dir)?;
+    // After the manifest, which until now named them.
+    for file in before {
+        let path = dir.join(file);
+        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+    }
+    Ok(())
+}
+
+fn is_small(manifest: &Manifest) -> bool {
+    let of = |table: &str| {
+        manifest
+            .segments_of(table)
+            .fold((0, 0), |sum, s| (sum.0 + s.rows, sum.1 + s.bytes))
+    };
+    let events = of(fork::DEF.name).0 + of(exec::DEF.name).0;
+    events <= MAX_EVENTS && of(exec::DEF.name).1 <= MAX_EXEC_BYTES
+}
+
+fn derive(dir: &Path, manifest: &Manifest) -> Result<Processes> {
+    let columns: Vec<&str> = process::DEF
+        .columns
+        .iter()
+        .map(|c| c.name)
+        .chain([BOOT_ID])
+        .collect();
+    let seen = read::batches(dir, manifest, &process::DEF, &columns)?;
+    let fork = read::batches(dir, manifest, &fork::DEF, FORK_COLUMNS)?;
+    let exec = read::batches(dir, manifest, &exec::DEF, EXEC_COLUMNS)?;
+    let exit = read::batches(dir, manifest, &exit::DEF, EXIT_COLUMNS)?;
+    let (processes, _) = derive::process_table(&Events {
+        process: &[Seen {
+            batches: &seen,
+            at_ns: manifest.clock.boot_ns,
+        }],
+        fork: &fork,
+        exec: &exec,
+        exit: &exit,
+    })?;
+    Ok(processes)
+}

@@ -1,0 +1,160 @@
+//! Facts about this host and what its kernel lets a recorder do. Facts only:
+//! what follows from them is decided where it is needed.
+
+use std::fs;
+
+use libbpf_rs::btf::types::{FuncProto, Ptr, Typedef};
+use libbpf_rs::btf::{Btf, BtfType, ReferencesType as _, TypeId};
+use whence_schemas::manifest::{Host, Kernel};
+
+/// Name, machine and distribution.
+#[must_use]
+pub fn host() -> Host {
+    Host {
+        hostname: uname().nodename,
+        machine: uname().machine,
+        cpus: cpus().len() as u32,
+        os: os_name().unwrap_or_default(),
+    }
+}
+
+/// Release, version and build-id of the kernel.
+#[must_use]
+pub fn kernel() -> Kernel {
+    let uname = uname();
+    Kernel {
+        release: uname.release,
+        version: uname.version,
+        build_id: crate::kernel::build_id(),
+    }
+}
+
+/// The kernel's random id of this boot.
+///
+/// # Errors
+/// If `/proc` does not show it.
+pub fn boot_id() -> std::io::Result<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(text.trim().to_owned())
+}
+
+/// CPUs that are online, as `/sys/devices/system/cpu/online` lists them.
+#[must_use]
+pub fn cpus() -> Vec<u32> {
+    let text = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    cpu_list(&text)
+}
+
+fn cpu_list(text: &str) -> Vec<u32> {
+    text.trim()
+        .split(',')
+        .filter_map(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            Some(first.parse().ok()?..=last.parse().ok()?)
+        })
+        .flatten()
+        .collect()
+}
+
+/// Names of capabilities that recording needs and this process lacks.
+///
+/// CAP_SYS_ADMIN stands for the others, as it does in the kernel.
+#[must_use]
+pub fn missing_capabilities() -> Vec<&'static str> {
+    const SYS_ADMIN: u32 = 21;
+    const NEEDED: [(u32, &str); 2] = [(38, "CAP_PERFMON"), (39, "CAP_BPF")];
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())
+        .unwrap_or(0);
+    if effective & (1 << SYS_ADMIN) != 0 {
+        return Vec::new();
+    }
+    NEEDED
+        .iter()
+        .filter(|(bit, _)| effective & (1 << bit) == 0)
+        .map(|(_, name)| *name)
+        .collect()
+}
+
+/// The lockdown that is in force, as `integrity`; `None` without any.
+#[must_use]
+pub fn lockdown() -> Option<String> {
+    let text = fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
+    let (_, rest) = text.split_once('[')?;
+    let (mode, _) = rest.split_once(']')?;
+    (mode != "none").then(|| mode.to_owned())
+}
+
+/// Arguments of a tracepoint, from the kernel's own types; `None` if it does
+/// not exist. The names of all of them are given by [`tracepoints`].
+#[must_use]
+pub fn tracepoint_arguments(btf: &Btf<'_>, name: &str) -> Option<usize> {
+    let typedef: Typedef<'_> = btf.type_by_name(&format!("btf_trace_{name}"))?;
+    let pointer: Ptr<'_> = btf.type_by_id(typedef.referenced_type_id())?;
+    let function: FuncProto<'_> = btf.type_by_id(pointer.referenced_type_id())?;
+    // The first is the tracepoint's own data.
+    Some(function.iter().count().saturating_sub(1))
+}
+
+/// Names of all tracepoints that the kernel's types know.
+#[must_use]
+pub fn tracepoints(btf: &Btf<'_>) -> Vec<String> {
+    (1..btf.len() as u32)
+        .filter_map(|id| btf.type_by_id::<BtfType<'_>>(TypeId::from(id)))
+        .filter(|t| t.kind() == libbpf_rs::btf::BtfKind::Typedef)
+        .filter_map(|t| {
+            t.name()?
+                .to_str()?
+                .strip_prefix("btf_trace_")
+                .map(str::to_owned)
+        })
+        .collect()
+}
+
+struct Uname {
+    nodename: String,
+    machine: String,
+    release: String,
+    version: String,
+}
+
+fn uname() -> Uname {
+    // SAFETY: all zeros are a valid `utsname`.
+    let mut name: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: `name` is valid for writes. A failure leaves it empty.
+    unsafe { libc::uname(&raw mut name) };
+    let text = |field: &[libc::c_char]| {
+        let bytes: Vec<u8> = field
+            .iter()
+            .map(|c| c.cast_unsigned())
+            .take_while(|c| *c != 0)
+            .collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    Uname {
+        nodename: text(&name.nodename),
+        machine: text(&name.machine),
+        release: text(&name.release),
+        version: text(&name.version),
+    }
+}
+
+fn os_name() -> Option<String> {
+    let text = fs::read_to_string("/etc/os-release").ok()?;
+    let value = text.lines().find_map(|l| l.strip_prefix("PRETTY_NAME="))?;
+    Some(value.trim_matches('"').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_lists_are_expanded() {
+        assert_eq!(cpu_list("0-2,5\n"), [0, 1, 2, 5]);
+        assert_eq!(cpu_list(""), [] as [u32; 0]);
+    }
+}

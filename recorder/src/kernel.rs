@@ -1,0 +1,229 @@
+//! Names of kernel code: `/proc/kallsyms`, the kernel's build-id and its base.
+//!
+//! Only text symbols are kept: an address is never named after data.
+
+use std::collections::HashMap;
+use std::fs;
+
+/// Where a kernel address lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// Name of the function.
+    pub function: &'a str,
+    /// `[kernel]`, or the name of a module, or `[bpf]`.
+    pub module: &'a str,
+    /// Offset from the begin of the module, the same on every boot.
+    pub offset: i64,
+}
+
+/// The symbols of the running kernel.
+#[derive(Debug, Default)]
+pub struct Symbols {
+    /// Sorted by address.
+    symbols: Vec<Symbol>,
+    names: String,
+    modules: Vec<Module>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Symbol {
+    address: u64,
+    name: u32,
+    name_len: u16,
+    module: u16,
+}
+
+#[derive(Debug)]
+struct Module {
+    name: String,
+    base: u64,
+}
+
+/// The kernel proper, as a module.
+pub const KERNEL: &str = "[kernel]";
+/// Where kallsyms puts BPF programs.
+const BPF: &str = "bpf";
+
+impl Symbols {
+    /// Reads the symbols of the running kernel; none if it does not show them.
+    #[must_use]
+    pub fn read() -> Self {
+        let text = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+        let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
+        Self::parse(&text, &modules)
+    }
+
+    /// Parses the texts of `/proc/kallsyms` and `/proc/modules`. Addresses that
+    /// read as zero, as they do without CAP_SYSLOG, are left out.
+    #[must_use]
+    pub fn parse(kallsyms: &str, modules: &str) -> Self {
+        let mut this = Self::default();
+        let bases: HashMap<&str, u64> = modules.lines().filter_map(module_base).collect();
+        let mut index: HashMap<&str, u16> = HashMap::new();
+        for line in kallsyms.lines() {
+            let mut fields = line.split_ascii_whitespace();
+            let (Some(address), Some(kind), Some(name)) =
+                (fields.next(), fields.next(), fields.next())
+            else {
+                continue;
+            };
+            let module = fields.next().map_or(KERNEL, |m| m.trim_matches(['[', ']']));
+            let address = u64::from_str_radix(address, 16).unwrap_or(0);
+            let is_base = name == "_stext" && module == KERNEL;
+            if address == 0 || !(matches!(kind, "t" | "T" | "w" | "W") || is_base) {
+                continue;
+            }
+            let module = *index.entry(module).or_insert_with(|| {
+                this.modules.push(Module {
+                    name: module.into(),
+                    base: bases.get(module).copied().unwrap_or(0),
+                });
+                (this.modules.len() - 1) as u16
+            });
+            if is_base {
+                this.modules[usize::from(module)].base = address;
+            }
+            this.push(address, name, module);
+        }
+        this.symbols.sort_by_key(|s| s.address);
+        this
+    }
+
+    fn push(&mut self, address: u64, name: &str, module: u16) {
+        let symbol = Symbol {
+            address,
+            name: self.names.len() as u32,
+            name_len: name.len() as u16,
+            module,
+        };
+        self.names.push_str(name);
+        self.symbols.push(symbol);
+    }
+
+    /// Whether the kernel showed any address.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.symbols.is_empty()
+    }
+
+    /// The function that an address lies in.
+    #[must_use]
+    pub fn place(&self, address: u64) -> Option<Place<'_>> {
+        let above = self.symbols.partition_point(|s| s.address <= address);
+        // Of several names for one address the first in the table is taken, as
+        // the kernel itself does.
+        let last = self.symbols[..above].last()?;
+        let first = self.symbols.partition_point(|s| s.address < last.address);
+        let symbol = self.symbols[first];
+        let at = symbol.name as usize;
+        let function = self.names.get(at..at + usize::from(symbol.name_len))?;
+        let module = &self.modules[usize::from(symbol.module)];
+        // A BPF program has no module to be relative to.
+        let base = if module.name == BPF {
+            symbol.address
+        } else {
+            module.base
+        };
+        Some(Place {
+            function,
+            module: &module.name,
+            offset: address.wrapping_sub(base).cast_signed(),
+        })
+    }
+}
+
+fn module_base(line: &str) -> Option<(&str, u64)> {
+    let name = line.split_ascii_whitespace().next()?;
+    let address = line
+        .split_ascii_whitespace()
+        .find_map(|f| f.strip_prefix("0x"))?;
+    Some((name, u64::from_str_radix(address, 16).ok()?))
+}
+
+/// Build-id of the running kernel, in hexadecimal digits.
+#[must_use]
+pub fn build_id() -> Option<String> {
+    note_build_id(&fs::read("/sys/kernel/notes").ok()?)
+}
+
+/// Build-id of a loaded module, in hexadecimal digits.
+#[must_use]
+pub fn module_build_id(module: &str) -> Option<String> {
+    let path = format!("/sys/module/{module}/notes/.note.gnu.build-id");
+    note_build_id(&fs::read(path).ok()?)
+}
+
+/// The build-id among ELF notes (elf(5), "Notes"; type `NT_GNU_BUILD_ID`).
+fn note_build_id(mut notes: &[u8]) -> Option<String> {
+    const NT_GNU_BUILD_ID: u32 = 3;
+    while let Some((header, rest)) = notes.split_first_chunk::<12>() {
+        let field =
+            |i: usize| u32::from_ne_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
+        let (name_len, desc_len, kind) = (field(0) as usize, field(4) as usize, field(8));
+        let padded = |n: usize| n.checked_next_multiple_of(4);
+        let (name, rest) = rest.split_at_checked(padded(name_len)?)?;
+        let (desc, rest) = rest.split_at_checked(padded(desc_len)?)?;
+        if kind == NT_GNU_BUILD_ID && name.starts_with(b"GNU\0") {
+            return Some(hex(desc.get(..desc_len)?));
+        }
+        notes = rest;
+    }
+    None
+}
+
+/// Bytes as hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KALLSYMS: &str = "\
+ffffffff81000000 T _stext
+ffffffff81000100 T do_fork
+ffffffff81000100 T __do_fork_alias
+ffffffff81000200 D some_data
+ffffffffa0000010 t ext4_read\t[ext4]
+ffffffffa0001000 t bpf_prog_0123456789abcdef_on_fork\t[bpf]
+";
+    const MODULES: &str = "ext4 1000000 1 - Live 0xffffffffa0000000\n";
+
+    #[test]
+    fn an_address_is_named_after_the_function_that_holds_it() {
+        let symbols = Symbols::parse(KALLSYMS, MODULES);
+        let place = symbols.place(0xffff_ffff_8100_0208).unwrap();
+        assert_eq!(place.function, "do_fork", "data is no name for code");
+        assert_eq!((place.module, place.offset), (KERNEL, 0x208));
+        let place = symbols.place(0xffff_ffff_a000_0018).unwrap();
+        assert_eq!((place.module, place.offset), ("ext4", 0x18));
+        let place = symbols.place(0xffff_ffff_a000_1004).unwrap();
+        assert_eq!((place.module, place.offset), ("bpf", 4));
+        assert_eq!(symbols.place(0x1000), None);
+    }
+
+    #[test]
+    fn zeroed_addresses_are_no_symbols() {
+        assert!(Symbols::parse("0000000000000000 T _stext\n", "").is_empty());
+    }
+
+    #[test]
+    fn a_build_id_is_found_among_notes() {
+        let mut notes = Vec::new();
+        for (kind, desc) in [(1u32, [9u8, 9, 9, 9]), (3, [0xab, 0xcd, 0, 1])] {
+            notes.extend(4u32.to_ne_bytes());
+            notes.extend(4u32.to_ne_bytes());
+            notes.extend(kind.to_ne_bytes());
+            notes.extend(b"GNU\0");
+            notes.extend(desc);
+        }
+        assert_eq!(note_build_id(&notes).as_deref(), Some("abcd0001"));
+        assert_eq!(note_build_id(&notes[..30]), None);
+    }
+}

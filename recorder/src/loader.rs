@@ -1,0 +1,317 @@
+//! Loads and attaches the BPF programs and owns them: the edge to libbpf.
+//!
+//! What is attached runs until this is dropped.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::Mutex;
+
+use anyhow::Context as _;
+use libbpf_rs::btf::Btf;
+use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
+use libbpf_rs::{Iter, Link, MapCore as _, MapFlags, MapHandle, OpenObject, PrintLevel};
+use whence_bpf::probe::{ProbeSkel, ProbeSkelBuilder};
+use whence_bpf::recorder::{RecorderSkel, RecorderSkelBuilder};
+use whence_bpf::wire::{self, Counter as WireCounter, Stream};
+
+use crate::host;
+use crate::probes::Probe;
+use crate::sampler::{Counter, Sampler};
+
+/// What to load.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Size of the ring for process life, a power of two.
+    pub life_bytes: u32,
+    /// Size of the ring for stacks, a power of two.
+    pub sample_bytes: u32,
+    /// Record only processes that are tracked.
+    pub only_tracked: bool,
+    /// The counter to sample CPUs with.
+    pub counter: Option<Counter>,
+    /// Where else stacks are taken.
+    pub probes: Vec<Probe>,
+}
+
+/// The loaded programs.
+pub struct Loaded {
+    // Links before what they are links of.
+    links: Vec<Link>,
+    sampler: Option<Sampler>,
+    skel: RecorderSkel<'static>,
+    probes: Vec<ProbeSkel<'static>>,
+    /// Whether execs come with the stacks of their callers.
+    pub caller_stacks: bool,
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded")
+            .field("links", &self.links.len())
+            .field("probes", &self.probes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What libbpf has said last; part of the error if loading fails.
+static MESSAGES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn keep_message(_: PrintLevel, text: String) {
+    const KEPT: usize = 12;
+    if let Ok(mut messages) = MESSAGES.lock() {
+        if messages.len() == KEPT {
+            messages.remove(0);
+        }
+        messages.push(text.trim_end().to_owned());
+    }
+}
+
+fn messages() -> String {
+    let messages = MESSAGES.lock().map(|m| m.join("\n")).unwrap_or_default();
+    format!("libbpf said:\n{messages}")
+}
+
+/// A place for an object that lives as long as the program.
+fn place() -> &'static mut MaybeUninit<OpenObject> {
+    Box::leak(Box::new(MaybeUninit::uninit()))
+}
+
+impl Loaded {
+    /// Loads what is planned; nothing is attached yet.
+    ///
+    /// # Errors
+    /// If the kernel refuses a program, with its reason.
+    pub fn load(plan: &Plan, btf: &Btf<'_>) -> anyhow::Result<Self> {
+        libbpf_rs::set_print(Some((PrintLevel::Warn, keep_message)));
+        let mut open = RecorderSkelBuilder::default()
+            .open(place())
+            .with_context(messages)
+            .context("failed to open the BPF object")?;
+        let caller_stacks = host::tracepoint_arguments(btf, "sched_prepare_exec").is_some();
+        let group_dead = host::tracepoint_arguments(btf, "sched_process_exit") > Some(1);
+        open.progs.on_prepare_exec.set_autoload(caller_stacks);
+        open.progs.on_exit_group_dead.set_autoload(group_dead);
+        open.progs.on_exit_last_live.set_autoload(!group_dead);
+        open.progs
+            .on_cpu_sample
+            .set_autoload(plan.counter.is_some());
+        open.maps.life.set_max_entries(plan.life_bytes)?;
+        open.maps.samples.set_max_entries(plan.sample_bytes)?;
+        if let Some(rodata) = open.maps.rodata_data.as_mut() {
+            rodata.only_tracked = plan.only_tracked;
+            rodata.wakeup_bytes = u64::from(plan.life_bytes.min(plan.sample_bytes)) / 8;
+            rodata.sample_weight = plan.counter.map_or(0, |c| c.period);
+        }
+        let skel = open
+            .load()
+            .with_context(messages)
+            .context("failed to load the BPF programs")?;
+        let mut this = Self {
+            links: Vec::new(),
+            sampler: None,
+            skel,
+            probes: Vec::new(),
+            caller_stacks,
+        };
+        for (i, probe) in plan.probes.iter().enumerate() {
+            // Event 0 is the CPU sampler.
+            this.load_probe(probe, i as u32 + 1, plan)?;
+        }
+        Ok(this)
+    }
+
+    fn load_probe(&mut self, probe: &Probe, event: u32, plan: &Plan) -> anyhow::Result<()> {
+        let mut open = ProbeSkelBuilder::default()
+            .open(place())
+            .context("failed to open the BPF object for probes")?;
+        let maps = &self.skel.maps;
+        open.maps.life.reuse_fd(maps.life.as_fd())?;
+        open.maps.samples.reuse_fd(maps.samples.as_fd())?;
+        open.maps.counters.reuse_fd(maps.counters.as_fd())?;
+        open.maps.tracked.reuse_fd(maps.tracked.as_fd())?;
+        if let Some(rodata) = open.maps.rodata_data.as_mut() {
+            rodata.only_tracked = plan.only_tracked;
+            rodata.wakeup_bytes = u64::from(plan.sample_bytes) / 8;
+            rodata.probe_event = event;
+        }
+        let skel = open
+            .load()
+            .with_context(messages)
+            .with_context(|| format!("failed to load the program for {}", probe.event))?;
+        self.probes.push(skel);
+        Ok(())
+    }
+
+    /// Starts recording process life: fork, exec, exit.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn attach_life(&mut self) -> anyhow::Result<()> {
+        let progs = &self.skel.progs;
+        let mut attach = |program: &libbpf_rs::ProgramMut<'_>| -> anyhow::Result<()> {
+            // What is not of this kernel was not loaded.
+            if program.autoload() {
+                let name = program.name().to_string_lossy().into_owned();
+                let link = program
+                    .attach_trace()
+                    .with_context(messages)
+                    .with_context(|| format!("failed to attach {name}"))?;
+                self.links.push(link);
+            }
+            Ok(())
+        };
+        attach(&progs.on_fork)?;
+        attach(&progs.on_exit_group_dead)?;
+        attach(&progs.on_exit_last_live)?;
+        attach(&progs.on_exec)?;
+        attach(&progs.on_prepare_exec)
+    }
+
+    /// Puts the processes that are there already on the ring.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn snapshot(&self) -> anyhow::Result<()> {
+        let link = self
+            .skel
+            .progs
+            .on_snapshot
+            .attach_iter_with_opts(libbpf_rs::IterOpts::None)
+            .context("failed to attach the task iterator")?;
+        let mut iter = Iter::new(&link).context("failed to start the task iterator")?;
+        std::io::copy(&mut iter, &mut std::io::sink())
+            .context("failed to list the processes that are running")?;
+        Ok(())
+    }
+
+    /// Starts the probes and, last, the CPU sampler: attaching others while it
+    /// runs would show up in its samples.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn attach_stacks(&mut self, plan: &Plan, cpus: &[u32]) -> anyhow::Result<()> {
+        for (skel, probe) in self.probes.iter().zip(&plan.probes) {
+            let link = skel
+                .progs
+                .probe_raw_tracepoint
+                .attach_raw_tracepoint(&probe.tracepoint)
+                .with_context(|| format!("failed to attach to {}", probe.event))?;
+            self.links.push(link);
+        }
+        if let Some(counter) = &plan.counter {
+            let program = &self.skel.progs.on_cpu_sample;
+            self.sampler = Some(Sampler::start(counter, cpus, program)?);
+        }
+        Ok(())
+    }
+
+    /// Ends all recording; what is on the rings stays there.
+    pub fn detach(&mut self) {
+        self.sampler = None;
+        self.links.clear();
+    }
+
+    /// The rings, to be read by another thread.
+    ///
+    /// # Errors
+    /// If the descriptors cannot be duplicated.
+    pub fn rings(&self) -> anyhow::Result<Vec<MapHandle>> {
+        let maps = &self.skel.maps;
+        [&maps.life, &maps.samples]
+            .into_iter()
+            .map(|map| MapHandle::try_from(map).context("failed to share a ring"))
+            .collect()
+    }
+
+    /// Records this process and what descends from it.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn track(&self, pid: u32) -> anyhow::Result<()> {
+        self.skel
+            .maps
+            .tracked
+            .update(&pid.to_ne_bytes(), &[1], MapFlags::ANY)
+            .context("failed to track a process")
+    }
+
+    /// Counters of a stream, by CPU.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn counters(&self, stream: Stream) -> anyhow::Result<Vec<WireCounter>> {
+        let key = stream.0.to_ne_bytes();
+        let values = self
+            .skel
+            .maps
+            .counters
+            .lookup_percpu(&key, MapFlags::ANY)
+            .context("failed to read the counters")?
+            .unwrap_or_default();
+        Ok(values
+            .iter()
+            .filter_map(|bytes| Some(wire::split(bytes)?.0))
+            .collect())
+    }
+
+    /// Processes that could not be tracked for lack of room.
+    #[must_use]
+    pub fn untracked(&self) -> u64 {
+        self.skel
+            .maps
+            .bss_data
+            .as_ref()
+            .map_or(0, |bss| bss.tracked_full)
+    }
+
+    /// Run statistics of each loaded program.
+    #[must_use]
+    pub fn programs(&self) -> Vec<ProgramStats> {
+        let own = {
+            let progs = &self.skel.progs;
+            [
+                &progs.on_fork,
+                &progs.on_prepare_exec,
+                &progs.on_exec,
+                &progs.on_exit_group_dead,
+                &progs.on_exit_last_live,
+                &progs.on_snapshot,
+                &progs.on_cpu_sample,
+            ]
+        };
+        let probes = self.probes.iter().map(|s| &s.progs.probe_raw_tracepoint);
+        own.into_iter()
+            .chain(probes)
+            .filter(|program| program.autoload())
+            .filter_map(|program| stats(program.name().to_str()?, program.as_fd()))
+            .collect()
+    }
+}
+
+/// What the kernel counts of a program.
+#[derive(Clone, Debug)]
+pub struct ProgramStats {
+    /// Its name.
+    pub name: String,
+    /// Nanoseconds it ran; counted only if `kernel.bpf_stats_enabled` is set.
+    pub run_ns: u64,
+    /// Times it ran, likewise.
+    pub runs: u64,
+    /// Times it was not run, since it was running on that CPU already.
+    pub recursion_misses: u64,
+}
+
+fn stats(name: &str, fd: BorrowedFd<'_>) -> Option<ProgramStats> {
+    use std::os::fd::AsRawFd as _;
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut size = size_of_val(&info) as u32;
+    let at = (&raw mut info).cast();
+    // SAFETY: `info` is valid for writes of `size` bytes.
+    let failed = unsafe { libbpf_sys::bpf_obj_get_info_by_fd(fd.as_raw_fd(), at, &raw mut size) };
+    (failed == 0).then(|| ProgramStats {
+        name: name.to_owned(),
+        run_ns: info.run_time_ns,
+        runs: info.run_cnt,
+        recursion_misses: info.recursion_misses,
+    })
+}

@@ -1,0 +1,176 @@
+//! What was lost, by stream, cause and CPU, as rows with an interval.
+//!
+//! For each stream, generated = recorded + lost. The kernel side counts what it
+//! generates and what finds no room; here the difference is taken per interval,
+//! and at the end the sum is checked.
+
+use std::collections::BTreeMap;
+
+use whence_bpf::wire::{Counter, Stream};
+use whence_schemas::loss;
+
+/// Names of the streams, by their number on the ring.
+pub const STREAMS: [(Stream, &str); 6] = [
+    (Stream::WIRE_STREAM_FORK, "fork"),
+    (Stream::WIRE_STREAM_EXEC, "exec"),
+    (Stream::WIRE_STREAM_EXIT, "exit"),
+    (Stream::WIRE_STREAM_SNAPSHOT, "snapshot"),
+    (Stream::WIRE_STREAM_SAMPLE, "sample"),
+    (Stream::WIRE_STREAM_PROBE, "probe"),
+];
+
+/// The losses so far.
+#[derive(Debug)]
+pub struct Losses {
+    since_ns: i64,
+    /// Counters as they were last read, by stream and CPU.
+    counters: Vec<Vec<Counter>>,
+    misses: BTreeMap<String, u64>,
+    untracked: u64,
+    totals: BTreeMap<&'static str, u64>,
+}
+
+impl Losses {
+    /// None yet.
+    #[must_use]
+    pub fn new(now_ns: i64) -> Self {
+        Self {
+            since_ns: now_ns,
+            counters: vec![Vec::new(); STREAMS.len()],
+            misses: BTreeMap::new(),
+            untracked: 0,
+            totals: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the counters of a stream at the end of an interval.
+    pub fn take(&mut self, index: usize, now: Vec<Counter>, now_ns: i64, rows: &mut loss::Builder) {
+        let (_, stream) = STREAMS[index];
+        for (cpu, counter) in now.iter().enumerate() {
+            let before = self.counters[index].get(cpu).map_or(0, |c| c.ring_full);
+            let count = counter.ring_full.saturating_sub(before);
+            self.push(stream, "ring full", Some(cpu as i32), count, now_ns, rows);
+        }
+        self.counters[index] = now;
+    }
+
+    /// Takes how often a program was not run since it was running already.
+    pub fn take_misses(&mut self, program: &str, now: u64, now_ns: i64, rows: &mut loss::Builder) {
+        let stream = stream_of(program);
+        let before = self.misses.insert(program.to_owned(), now).unwrap_or(0);
+        let count = now.saturating_sub(before);
+        self.push(stream, "program recursion", None, count, now_ns, rows);
+    }
+
+    /// Takes how many children could not be tracked.
+    pub fn take_untracked(&mut self, now: u64, now_ns: i64, rows: &mut loss::Builder) {
+        let count = now.saturating_sub(self.untracked);
+        self.untracked = now;
+        self.push("fork", "map full", None, count, now_ns, rows);
+    }
+
+    /// Ends the interval.
+    pub fn end_interval(&mut self, now_ns: i64) {
+        self.since_ns = now_ns;
+    }
+
+    /// Checks, after all is read, that what was generated was either received
+    /// or counted as lost; the rest could not be decoded.
+    pub fn check(
+        &mut self,
+        received: &[u64; STREAMS.len()],
+        now_ns: i64,
+        rows: &mut loss::Builder,
+    ) {
+        for (index, (_, stream)) in STREAMS.iter().enumerate() {
+            let (generated, lost) = self.counters[index]
+                .iter()
+                .fold((0, 0), |sum, c| (sum.0 + c.generated, sum.1 + c.ring_full));
+            let missing = generated.saturating_sub(lost + received[index]);
+            self.push(stream, "decode", None, missing, now_ns, rows);
+        }
+    }
+
+    /// Losses by stream.
+    #[must_use]
+    pub fn totals(&self) -> &BTreeMap<&'static str, u64> {
+        &self.totals
+    }
+
+    /// Events that the kernel side has generated, by stream.
+    pub fn generated(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        STREAMS.iter().zip(&self.counters).map(|((_, name), cpus)| {
+            let generated = cpus.iter().map(|c| c.generated).sum();
+            (*name, generated)
+        })
+    }
+
+    fn push(
+        &mut self,
+        stream: &'static str,
+        cause: &str,
+        cpu: Option<i32>,
+        count: u64,
+        now_ns: i64,
+        rows: &mut loss::Builder,
+    ) {
+        if count == 0 {
+            return;
+        }
+        *self.totals.entry(stream).or_default() += count;
+        rows.push(loss::Row {
+            stream,
+            cause,
+            cpu,
+            t0_ns: self.since_ns,
+            t1_ns: now_ns,
+            count: count.cast_signed(),
+        });
+    }
+}
+
+/// The stream that a program feeds.
+fn stream_of(program: &str) -> &'static str {
+    match program {
+        "on_fork" => "fork",
+        "on_exec" | "on_prepare_exec" => "exec",
+        "on_exit_group_dead" | "on_exit_last_live" => "exit",
+        "on_snapshot" => "snapshot",
+        "on_cpu_sample" => "sample",
+        _ => "probe",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counter(generated: u64, ring_full: u64) -> Counter {
+        Counter {
+            generated,
+            ring_full,
+        }
+    }
+
+    #[test]
+    fn only_what_is_new_in_an_interval_becomes_a_row() {
+        let mut rows = loss::Builder::default();
+        let mut losses = Losses::new(0);
+        losses.take(1, vec![counter(10, 3), counter(5, 0)], 100, &mut rows);
+        losses.take(1, vec![counter(20, 3), counter(9, 0)], 200, &mut rows);
+        assert_eq!(rows.len(), 1);
+        losses.take(1, vec![counter(20, 4), counter(9, 2)], 300, &mut rows);
+        assert_eq!(rows.len(), 3);
+        assert_eq!(losses.totals()["exec"], 6);
+    }
+
+    /// generated = recorded + lost, whatever happens between ring and row.
+    #[test]
+    fn what_was_neither_received_nor_counted_is_lost_too() {
+        let mut rows = loss::Builder::default();
+        let mut losses = Losses::new(0);
+        losses.take(0, vec![counter(10, 3)], 100, &mut rows);
+        losses.check(&[6, 0, 0, 0, 0, 0], 200, &mut rows);
+        assert_eq!(losses.totals()["fork"], 4);
+    }
+}

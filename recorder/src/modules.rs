@@ -1,0 +1,245 @@
+//! What user addresses mean: the mappings of a program in execution, the files
+//! behind them, their build-ids, and the names of their functions.
+//!
+//! Mappings belong to an image, that is to one program in execution: a child
+//! shares its parent's until it executes another program. So an address of a
+//! child that is gone already can be looked up as long as its parent lives.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd as _;
+use std::rc::Rc;
+
+use blazesym::helper::read_elf_build_id;
+use blazesym::symbolize::source::{Elf, Source};
+use blazesym::symbolize::{Input, Symbolizer};
+
+use crate::kernel::hex;
+
+/// A file whose code was seen.
+#[derive(Debug)]
+pub struct Module {
+    /// Path as the process sees it.
+    pub path: String,
+    /// Build-id in hexadecimal digits.
+    pub build_id: Option<String>,
+    /// Device and inode, as in `/proc/PID/maps`.
+    pub id: FileId,
+    /// The file itself, held until its functions are named: by then the path
+    /// may be gone, or lie in another mount namespace.
+    file: std::cell::RefCell<Option<File>>,
+}
+
+/// Device and inode of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// Device number, major and minor as `makedev` packs them.
+    pub dev: u64,
+    /// Inode number.
+    pub inode: u64,
+}
+
+impl Module {
+    /// What stands for the module in a frame's id.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.build_id.as_deref().unwrap_or(&self.path)
+    }
+}
+
+/// An executable mapping.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// First address.
+    pub start: u64,
+    /// Address after the last.
+    pub end: u64,
+    /// Offset in the file of the first address.
+    pub offset: u64,
+    /// The file.
+    pub module: Rc<Module>,
+}
+
+/// Files seen so far, by device and inode.
+#[derive(Debug, Default)]
+pub struct Modules {
+    files: HashMap<FileId, Rc<Module>>,
+}
+
+impl Modules {
+    /// The executable mappings of a process, by address.
+    ///
+    /// `None` if the process is gone, or runs another program than `exe`.
+    pub fn mappings(&mut self, pid: u32, exe: Option<&str>) -> Option<Vec<Mapping>> {
+        let text = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+        let mappings = text
+            .lines()
+            .filter_map(|line| self.mapping(pid, line))
+            .collect();
+        // Asked after reading: it may have executed another program meanwhile.
+        let runs = fs::read_link(format!("/proc/{pid}/exe")).ok();
+        let same = match (exe, runs) {
+            (Some(exe), Some(runs)) => runs.to_string_lossy() == exe,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        same.then_some(mappings)
+    }
+
+    /// One line of `/proc/PID/maps` (proc_pid_maps(5)), if it is executable and
+    /// has a file.
+    fn mapping(&mut self, pid: u32, line: &str) -> Option<Mapping> {
+        let mut fields = line.splitn(6, ' ');
+        let range = fields.next()?;
+        let (start, end) = range.split_once('-')?;
+        if fields.next()?.as_bytes().get(2) != Some(&b'x') {
+            return None;
+        }
+        let offset = u64::from_str_radix(fields.next()?, 16).ok()?;
+        let (major, minor) = fields.next()?.split_once(':')?;
+        let inode = fields.next()?.parse().ok()?;
+        let path = fields.next()?.trim_start();
+        let number = |text: &str| u64::from_str_radix(text, 16).ok();
+        let id = FileId {
+            dev: libc::makedev(number(major)? as u32, number(minor)? as u32),
+            inode,
+        };
+        if path.is_empty() || path.starts_with("//anon") || path == "[vsyscall]" {
+            return None;
+        }
+        let module = self.module(pid, id, path, range);
+        Some(Mapping {
+            start: number(start)?,
+            end: number(end)?,
+            offset: if inode == 0 { 0 } else { offset },
+            module,
+        })
+    }
+
+    fn module(&mut self, pid: u32, id: FileId, path: &str, range: &str) -> Rc<Module> {
+        if let Some(module) = self.files.get(&id)
+            && module.path == path
+        {
+            return Rc::clone(module);
+        }
+        // map_files leads to the very file, deleted or not; it needs more
+        // capabilities than the path as the process sees it.
+        let file = (id.inode != 0)
+            .then(|| {
+                File::open(format!("/proc/{pid}/map_files/{range}"))
+                    .or_else(|_| File::open(format!("/proc/{pid}/root{path}")))
+                    .ok()
+            })
+            .flatten();
+        let build_id = file
+            .as_ref()
+            .and_then(|file| read_elf_build_id(&proc_path(file)).ok().flatten())
+            .map(|id| hex(&id));
+        let module = Rc::new(Module {
+            path: path.into(),
+            build_id,
+            id,
+            file: std::cell::RefCell::new(file),
+        });
+        self.files.insert(id, Rc::clone(&module));
+        module
+    }
+
+    /// Files kept open are closed; they are opened again by need.
+    pub fn close_files(&mut self) {
+        for module in self.files.values() {
+            module.file.borrow_mut().take();
+        }
+    }
+}
+
+fn proc_path(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// Names functions from the symbol tables of files.
+#[derive(Debug)]
+pub struct Namer {
+    symbolizer: Symbolizer,
+}
+
+impl Default for Namer {
+    fn default() -> Self {
+        Self {
+            symbolizer: Symbolizer::builder()
+                .enable_code_info(false)
+                .enable_inlined_fns(false)
+                .build(),
+        }
+    }
+}
+
+impl Namer {
+    /// The names of the functions at these offsets of a file, as far as they
+    /// have any.
+    #[must_use]
+    pub fn functions(&self, module: &Module, offsets: &[u64]) -> Vec<Option<String>> {
+        let path = {
+            let mut file = module.file.borrow_mut();
+            if file.is_none() {
+                *file = open_again(module);
+            }
+            file.as_ref().map(proc_path)
+        };
+        let nothing = || vec![None; offsets.len()];
+        let Some(path) = path else { return nothing() };
+        let mut elf = Elf::new(&path);
+        // Symbol tables only: names are the same, at a hundredth of the memory.
+        elf.debug_syms = false;
+        let input = Input::FileOffset(offsets);
+        match self.symbolizer.symbolize(&Source::Elf(elf), input) {
+            Ok(symbols) => symbols
+                .iter()
+                .map(|s| s.as_sym().map(|sym| sym.name.to_string()))
+                .collect(),
+            Err(_) => nothing(),
+        }
+    }
+}
+
+/// Opens a module by its path, if the file there is still the same.
+fn open_again(module: &Module) -> Option<File> {
+    let file = File::open(&module.path).ok()?;
+    let build_id = read_elf_build_id(&proc_path(&file)).ok().flatten();
+    (build_id.map(|id| hex(&id)) == module.build_id && module.build_id.is_some()).then_some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An address in this very test must come out as this test's file, and be
+    /// named after the function it lies in.
+    #[test]
+    fn an_own_address_is_found_and_named() {
+        let pid = std::process::id();
+        let mut modules = Modules::default();
+        let mappings = modules.mappings(pid, None).unwrap();
+        let address = an_own_address_is_found_and_named as *const () as u64;
+        let mapping = mappings
+            .iter()
+            .find(|m| (m.start..m.end).contains(&address))
+            .unwrap();
+        let exe = std::env::current_exe().unwrap();
+        assert_eq!(mapping.module.path, exe.to_string_lossy());
+        let offset = address - mapping.start + mapping.offset;
+        let names = Namer::default().functions(&mapping.module, &[offset]);
+        let name = names[0].as_deref().unwrap();
+        assert!(name.contains("an_own_address_is_found_and_named"), "{name}");
+    }
+
+    #[test]
+    fn another_program_under_the_pid_is_refused() {
+        let pid = std::process::id();
+        assert!(
+            Modules::default()
+                .mappings(pid, Some("/bin/other"))
+                .is_none()
+        );
+    }
+}

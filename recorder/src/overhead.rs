@@ -1,0 +1,85 @@
+//! What recording costs: the recorder's CPU time, memory and output, and the
+//! run time of its BPF programs, as rows per interval.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use whence_schemas::overhead;
+
+use crate::clock;
+use crate::loader::ProgramStats;
+
+/// The readings before the present interval.
+#[derive(Debug)]
+pub struct Overhead {
+    t0_ns: i64,
+    cpu_ns: i64,
+    bytes: u64,
+    programs: BTreeMap<String, (u64, u64)>,
+}
+
+impl Overhead {
+    /// Begins the first interval.
+    #[must_use]
+    pub fn new(now_ns: i64) -> Self {
+        Self {
+            t0_ns: now_ns,
+            cpu_ns: clock::cpu_ns(),
+            bytes: 0,
+            programs: BTreeMap::new(),
+        }
+    }
+
+    /// Ends an interval. `bytes` are all that were written so far.
+    pub fn take(
+        &mut self,
+        now_ns: i64,
+        bytes: u64,
+        programs: &[ProgramStats],
+        rows: &mut overhead::Builder,
+    ) {
+        let (t0_ns, t1_ns) = (self.t0_ns, now_ns);
+        let cpu_ns = clock::cpu_ns();
+        rows.push(overhead::Row {
+            t0_ns,
+            t1_ns,
+            subject: "recorder",
+            cpu_ns: Some(cpu_ns - self.cpu_ns),
+            runs: None,
+            bytes_written: Some(bytes.saturating_sub(self.bytes).cast_signed()),
+            rss_bytes: Some(rss_bytes().cast_signed()),
+        });
+        for program in programs {
+            let now = (program.run_ns, program.runs);
+            let before = self
+                .programs
+                .insert(program.name.clone(), now)
+                .unwrap_or((0, 0));
+            // Zero runs of a program that certainly ran: not counted here.
+            let counted = program.runs > 0;
+            rows.push(overhead::Row {
+                t0_ns,
+                t1_ns,
+                subject: &program.name,
+                cpu_ns: counted.then(|| now.0.saturating_sub(before.0).cast_signed()),
+                runs: counted.then(|| now.1.saturating_sub(before.1).cast_signed()),
+                bytes_written: None,
+                rss_bytes: None,
+            });
+        }
+        self.t0_ns = now_ns;
+        self.cpu_ns = cpu_ns;
+        self.bytes = bytes;
+    }
+}
+
+/// Resident memory of this program in bytes.
+#[must_use]
+pub fn rss_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|value| value.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}

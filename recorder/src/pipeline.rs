@@ -1,0 +1,480 @@
+//! From events to rows.
+//!
+//! Owns what must be remembered between events: living processes, call paths,
+//! the stacks of an exec that is under way. Knows neither libbpf nor time: what
+//! it needs of both is handed in.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io::Write as _;
+
+use whence_bpf::wire;
+use whence_schemas::manifest::Clock;
+use whence_schemas::quote::command_line;
+use whence_schemas::{exec, exit, fork, ids, line, process, sample};
+
+use crate::cgroups::{Cgroups, container_id};
+use crate::context;
+use crate::decode::{self, Caller, Event, Fork, Image, Sample, comm};
+use crate::loss::STREAMS;
+use crate::processes::Processes;
+use crate::sink::Sink;
+use crate::stacks::{Owner, Stacks};
+
+/// Exits remembered to tell a second report of the same process.
+const RECENT_EXITS: usize = 64;
+/// Callers of execs under way; more are those of execs that failed late.
+const MAX_CALLERS: usize = 4096;
+
+/// Turns events into rows.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// Where rows go.
+    pub sink: Sink,
+    /// Call paths.
+    pub stacks: Stacks,
+    /// Clocks, to tell wall time.
+    pub clock: Clock,
+    /// Events received, by stream.
+    pub received: [u64; STREAMS.len()],
+    processes: Processes,
+    cgroups: Cgroups,
+    callers: HashMap<i64, (Option<i64>, Option<i64>)>,
+    recent_exits: VecDeque<i64>,
+    events: Vec<NamedEvent>,
+    /// Snapshot records that wait until it is known which ones matter.
+    held: Option<Vec<Vec<u8>>>,
+    printer: Printer,
+    page_bytes: u64,
+}
+
+/// A stack event's name and id.
+#[derive(Clone, Debug)]
+struct NamedEvent {
+    name: String,
+    id: i64,
+}
+
+/// Prints events as they come.
+#[derive(Debug, Default)]
+pub struct Printer {
+    enabled: bool,
+    closed: bool,
+}
+
+impl Printer {
+    /// Prints if `enabled`.
+    #[must_use]
+    pub fn new(enabled: bool) -> Self {
+        Self {
+            enabled,
+            closed: false,
+        }
+    }
+
+    fn print(&mut self, line: impl FnOnce() -> String) {
+        if self.enabled && !self.closed {
+            self.closed = writeln!(std::io::stdout(), "{}", line()).is_err();
+        }
+    }
+}
+
+impl Pipeline {
+    /// `events` are the names of stack events, by their number on the ring.
+    /// With `hold_snapshot`, the processes that are there already become rows
+    /// when [`settle_snapshot`](Self::settle_snapshot) says which.
+    #[must_use]
+    pub fn new(
+        sink: Sink,
+        stacks: Stacks,
+        clock: Clock,
+        events: &[String],
+        hold_snapshot: bool,
+        print: bool,
+    ) -> Self {
+        let named = |name: &String| NamedEvent {
+            name: name.clone(),
+            id: ids::event_id(name),
+        };
+        Self {
+            sink,
+            stacks,
+            clock,
+            received: [0; STREAMS.len()],
+            processes: Processes::default(),
+            cgroups: Cgroups::read(),
+            callers: HashMap::new(),
+            recent_exits: VecDeque::new(),
+            events: events.iter().map(named).collect(),
+            held: hold_snapshot.then(Vec::new),
+            printer: Printer::new(print),
+            page_bytes: page_bytes(),
+        }
+    }
+
+    /// Whether whoever read the printed events has gone.
+    #[must_use]
+    pub fn print_closed(&self) -> bool {
+        self.printer.closed
+    }
+
+    /// Events received so far, by stream.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        let names = STREAMS.iter().map(|(_, name)| *name);
+        names.zip(self.received).collect()
+    }
+
+    /// Takes one record of the ring. One that cannot be read is not counted as
+    /// received, and so comes out as lost.
+    ///
+    /// # Errors
+    /// If rows cannot be written.
+    pub fn take(&mut self, record: &[u8]) -> whence_schemas::Result<()> {
+        let Ok(event) = decode::decode(record) else {
+            return Ok(());
+        };
+        match event {
+            Event::Fork(fork) => self.fork(&fork),
+            Event::Exec(image) => self.exec(&image),
+            Event::Snapshot(image) => self.snapshot(&image, record),
+            Event::Caller(caller) => self.caller(&caller),
+            Event::Exit(exit) => self.exit(&exit),
+            Event::Sample(sample) => self.sample(&sample),
+        }
+        self.sink.relieve()
+    }
+
+    /// Moves the rows that describe call paths to their tables, named.
+    pub fn collect_stacks(&mut self) {
+        self.stacks.name_frames();
+        let (sink, stacks) = (&mut self.sink, &mut self.stacks);
+        std::mem::swap(&mut sink.stack.rows, &mut stacks.stack_rows);
+        std::mem::swap(&mut sink.frame.rows, &mut stacks.frame_rows);
+        std::mem::swap(&mut sink.symbol.rows, &mut stacks.symbol_rows);
+        std::mem::swap(&mut sink.mapping.rows, &mut stacks.mapping_rows);
+    }
+
+    /// Of the processes that were there already, keeps `pid` and its ancestors.
+    pub fn settle_snapshot(&mut self, pid: u32) {
+        let held = self.held.take().unwrap_or_default();
+        let mut images: HashMap<u32, Image<'_>> = HashMap::new();
+        for record in &held {
+            if let Ok(Event::Snapshot(image)) = decode::decode(record) {
+                images.insert(image.wire.process.pid, image);
+            }
+        }
+        let mut at = pid;
+        while let Some(image) = images.remove(&at) {
+            at = image.wire.parent.pid;
+            self.push_process(&image);
+        }
+    }
+
+    fn owner(&mut self, process: &wire::Process) -> Owner {
+        let upid = upid(process);
+        Owner {
+            upid,
+            pid: process.pid,
+            image: self.processes.image(upid, process.pid),
+        }
+    }
+
+    fn fork(&mut self, event: &Fork<'_>) {
+        self.received[0] += 1;
+        let wire = &event.wire;
+        let ts_ns = wire.header.ts_ns.cast_signed();
+        let owner = self.owner(&wire.parent);
+        let user_stack_id = self.stacks.user(event.user_stack, &owner, ts_ns);
+        let child_upid = upid(&wire.child);
+        self.processes.fork(owner.upid, child_upid, wire.child.pid);
+        self.sink.fork.rows.push(fork::Row {
+            ts_ns,
+            parent_upid: owner.upid,
+            parent_pid: wire.parent.pid.cast_signed(),
+            parent_tid: wire.parent.tid.cast_signed(),
+            child_upid,
+            child_pid: wire.child.pid.cast_signed(),
+            comm: &comm(&wire.comm),
+            flags: wire.flags.cast_signed(),
+            user_stack_id,
+        });
+    }
+
+    fn caller(&mut self, event: &Caller<'_>) {
+        let ts_ns = event.wire.header.ts_ns.cast_signed();
+        let owner = self.owner(&event.wire.process);
+        let kernel = self.stacks.kernel(event.kernel_stack, ts_ns);
+        let user = self.stacks.user(event.user_stack, &owner, ts_ns);
+        if self.callers.len() >= MAX_CALLERS {
+            self.callers.clear();
+        }
+        let ids = (kernel.map(|path| path.stack_id), user);
+        self.callers.insert(owner.upid, ids);
+    }
+
+    fn exec(&mut self, event: &Image<'_>) {
+        self.received[1] += 1;
+        let wire = &event.wire;
+        let ts_ns = wire.header.ts_ns.cast_signed();
+        let time = self.clock.wall_us(ts_ns);
+        let upid = upid(&wire.process);
+        let (kernel_stack_id, user_stack_id) = self.callers.remove(&upid).unwrap_or_default();
+        let exe = event.exe();
+        let exec_seq = self.processes.exec(upid, wire.process.pid, exe.clone());
+        let argv = Argv::of(event);
+        let (name, parent_comm) = (comm(&wire.comm), comm(&wire.parent_comm));
+        let argv_state = event.argv_state();
+        self.printer.print(|| {
+            line::Exec {
+                wall_us: time,
+                ppid: wire.parent.pid.cast_signed(),
+                parent_comm: &parent_comm,
+                pid: wire.process.pid.cast_signed(),
+                cmdline: &argv.cmdline,
+                errno: 0,
+                complete: argv_state == "complete",
+            }
+            .line()
+        });
+        let interpreter =
+            (!event.interpreter.is_empty()).then(|| String::from_utf8_lossy(event.interpreter));
+        self.sink.exec.rows.push(exec::Row {
+            ts_ns,
+            time,
+            upid,
+            exec_seq,
+            pid: wire.process.pid.cast_signed(),
+            tid: wire.process.tid.cast_signed(),
+            ppid: wire.parent.pid.cast_signed(),
+            parent_upid: parent_upid(&wire.parent),
+            parent_comm: &parent_comm,
+            comm: &name,
+            filename: &String::from_utf8_lossy(event.filename),
+            interpreter: interpreter.as_deref(),
+            exe: exe.as_deref(),
+            argv: &argv.texts(),
+            argv_raw: argv.raw.as_deref(),
+            argc: argv.args.len() as i32,
+            argv_bytes: wire.argv_total.cast_signed(),
+            argv_state,
+            cmdline: &argv.cmdline,
+            cwd: event.cwd().as_deref(),
+            errno: 0,
+            uid: i64::from(wire.uid),
+            euid: i64::from(wire.euid),
+            gid: i64::from(wire.gid),
+            login_uid: login_uid(wire.login_uid),
+            cgroup_id: wire.cgroup_id.cast_signed(),
+            kernel_stack_id,
+            user_stack_id,
+        });
+    }
+
+    fn snapshot(&mut self, event: &Image<'_>, record: &[u8]) {
+        self.received[3] += 1;
+        let process = &event.wire.process;
+        self.processes
+            .snapshot(upid(process), process.pid, event.exe());
+        match &mut self.held {
+            Some(held) => held.push(record.to_vec()),
+            None => self.push_process(event),
+        }
+    }
+
+    fn push_process(&mut self, event: &Image<'_>) {
+        let wire = &event.wire;
+        let argv = (!event.is_kernel_thread()).then(|| Argv::of(event));
+        let texts = argv.as_ref().map(Argv::texts);
+        let cgroup_id = wire.cgroup_id.cast_signed();
+        let cgroup_path = self.cgroups.path(cgroup_id);
+        self.sink.process.rows.push(process::Row {
+            upid: upid(&wire.process),
+            parent_upid: parent_upid(&wire.parent),
+            pid: wire.process.pid.cast_signed(),
+            ppid: (wire.parent.pid != 0).then_some(wire.parent.pid.cast_signed()),
+            start_ns: wire.process.start_ns.cast_signed(),
+            end_ns: None,
+            comm: Some(&comm(&wire.comm)),
+            exe: event.exe().as_deref(),
+            argv: texts.as_deref(),
+            cmdline: argv.as_ref().map(|a| a.cmdline.as_str()),
+            cwd: event.cwd().as_deref(),
+            uid: Some(i64::from(wire.uid)),
+            gid: Some(i64::from(wire.gid)),
+            login_uid: login_uid(wire.login_uid),
+            cgroup_id: Some(cgroup_id),
+            cgroup_path,
+            container_id: cgroup_path.and_then(container_id),
+            pid_ns: Some(i64::from(wire.pid_ns)),
+            exit_code: None,
+            exit_signal: None,
+            utime_ns: None,
+            stime_ns: None,
+            max_rss_bytes: None,
+            source: "snapshot",
+            depth: None,
+            tree_first: None,
+            tree_last: None,
+        });
+    }
+
+    fn exit(&mut self, wire: &wire::Exit) {
+        self.received[2] += 1;
+        let upid = upid(&wire.process);
+        // Kernels that do not say which thread was the last may tell it twice.
+        if self.recent_exits.contains(&upid) {
+            return;
+        }
+        if self.recent_exits.len() == RECENT_EXITS {
+            self.recent_exits.pop_front();
+        }
+        self.recent_exits.push_back(upid);
+        self.processes.exit(upid);
+        let signal = (wire.code & 0x7f).cast_signed();
+        let (utime_ns, stime_ns) = cpu_times(wire.utime_ns, wire.stime_ns, wire.runtime_ns);
+        self.sink.exit.rows.push(exit::Row {
+            ts_ns: wire.header.ts_ns.cast_signed(),
+            upid,
+            pid: wire.process.pid.cast_signed(),
+            comm: &comm(&wire.comm),
+            exit_code: (signal == 0).then_some(((wire.code >> 8) & 0xff).cast_signed()),
+            exit_signal: (signal != 0).then_some(signal),
+            core_dumped: wire.code & 0x80 != 0,
+            utime_ns: utime_ns.cast_signed(),
+            stime_ns: stime_ns.cast_signed(),
+            max_rss_bytes: (wire.max_rss_pages * self.page_bytes).cast_signed(),
+            min_flt: wire.min_flt.cast_signed(),
+            maj_flt: wire.maj_flt.cast_signed(),
+            read_bytes: wire.read_bytes.cast_signed(),
+            write_bytes: wire.write_bytes.cast_signed(),
+            reaper_upid: parent_upid(&wire.reaper),
+        });
+    }
+
+    fn sample(&mut self, event: &Sample<'_>) {
+        let wire = &event.wire;
+        let Some(NamedEvent { name, id }) = self.events.get(wire.event as usize).cloned() else {
+            return;
+        };
+        self.received[if wire.event == 0 { 4 } else { 5 }] += 1;
+        let ts_ns = wire.header.ts_ns.cast_signed();
+        let kernel = self.stacks.kernel(event.kernel_stack, ts_ns);
+        let user_stack_id = match event.user_stack.is_empty() {
+            true => None,
+            false => {
+                let owner = self.owner(&wire.process);
+                self.stacks.user(event.user_stack, &owner, ts_ns)
+            }
+        };
+        let context = context::of(kernel.and_then(|path| path.interrupt), wire.process.pid);
+        let thread = comm(&wire.comm);
+        if wire.event != 0 {
+            let wall_us = self.clock.wall_us(ts_ns);
+            self.printer.print(|| {
+                line::Hit {
+                    wall_us,
+                    pid: wire.process.pid.cast_signed(),
+                    comm: &thread,
+                    cpu: wire.header.cpu.cast_signed(),
+                    event: &name,
+                    context,
+                }
+                .line()
+            });
+        }
+        self.sink.sample.rows.push(sample::Row {
+            ts_ns,
+            event_id: id,
+            upid: parent_upid(&wire.process),
+            pid: wire.process.pid.cast_signed(),
+            tid: wire.process.tid.cast_signed(),
+            cpu: wire.header.cpu.cast_signed(),
+            comm: &thread,
+            event: &name,
+            context,
+            weight: wire.weight.cast_signed(),
+            dur_ns: None,
+            kernel_stack_id: kernel.map(|path| path.stack_id),
+            user_stack_id,
+        });
+    }
+}
+
+/// The arguments of an image in the forms in which they are stored.
+struct Argv<'a> {
+    args: Vec<std::borrow::Cow<'a, str>>,
+    raw: Option<Vec<u8>>,
+    cmdline: String,
+}
+
+impl<'a> Argv<'a> {
+    fn of(image: &'a Image<'_>) -> Self {
+        let args: Vec<_> = image.arguments().map(String::from_utf8_lossy).collect();
+        let exact = args
+            .iter()
+            .all(|a| matches!(a, std::borrow::Cow::Borrowed(_)));
+        let raw = (!exact).then(|| {
+            let mut raw = image.argv.to_vec();
+            if raw.last() != Some(&0) {
+                raw.push(0);
+            }
+            raw
+        });
+        Self {
+            args,
+            raw,
+            cmdline: command_line(image.arguments()),
+        }
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        self.args.iter().map(AsRef::as_ref).collect()
+    }
+}
+
+fn upid(process: &wire::Process) -> i64 {
+    ids::upid(process.start_ns.cast_signed(), process.pid.cast_signed())
+}
+
+/// Pid 0 is the idle task, which is no process.
+fn parent_upid(process: &wire::Process) -> Option<i64> {
+    (process.pid != 0).then(|| upid(process))
+}
+
+fn login_uid(uid: u32) -> Option<i64> {
+    (uid != u32::MAX).then_some(i64::from(uid))
+}
+
+/// Splits the exact run time in the proportion that ticks give, as the kernel
+/// does for getrusage(2) (`cputime_adjust()` in `kernel/sched/cputime.c`).
+fn cpu_times(utime: u64, stime: u64, runtime: u64) -> (u64, u64) {
+    let system = match (utime, stime) {
+        (_, 0) => 0,
+        (0, _) => runtime,
+        _ => {
+            let share = u128::from(runtime) * u128::from(stime) / u128::from(utime + stime);
+            share as u64
+        }
+    };
+    (runtime - system, system)
+}
+
+fn page_bytes() -> u64 {
+    // SAFETY: asks for a constant.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    bytes.unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_time_is_split_as_ticks_were_and_nothing_is_lost() {
+        assert_eq!(cpu_times(0, 0, 500), (500, 0));
+        assert_eq!(cpu_times(0, 4_000_000, 500), (0, 500));
+        assert_eq!(cpu_times(3_000_000, 1_000_000, 400), (300, 100));
+        let (user, system) = cpu_times(u64::MAX / 2, u64::MAX / 2, u64::MAX);
+        assert_eq!(user + system, u64::MAX);
+    }
+}

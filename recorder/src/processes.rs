@@ -1,0 +1,222 @@
+//! The processes that live: which program each runs, and how often it has
+//! executed one.
+//!
+//! An image is one program in execution. Processes that fork share it with
+//! their child, so that its mappings are read once, from whichever of them
+//! still lives.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::modules::{Mapping, Modules};
+
+/// One program in execution.
+#[derive(Debug)]
+pub struct Image {
+    /// Number of the image within this recording.
+    pub number: u64,
+    exe: Option<String>,
+    state: RefCell<Mapped>,
+}
+
+#[derive(Debug, Default)]
+struct Mapped {
+    /// Processes that run it, oldest first.
+    pids: Vec<u32>,
+    mappings: Vec<Mapping>,
+    /// When they were read last.
+    read_ns: Option<i64>,
+}
+
+/// Least time between two readings of a program's mappings.
+const REREAD_NS: i64 = 1_000_000_000;
+/// Processes remembered per image, to read its mappings from.
+const PIDS: usize = 8;
+
+impl Image {
+    /// The mapping that holds an address. Reads the mappings from `pid`, or
+    /// from another process that runs the image, if they are not known yet or
+    /// do not hold it.
+    pub fn mapping(&self, modules: &mut Modules, pid: u32, address: u64, now_ns: i64) -> Found {
+        let mut state = self.state.borrow_mut();
+        if let Some(mapping) = find(&state.mappings, address) {
+            return Found::Known(mapping);
+        }
+        if state.read_ns.is_some_and(|at| now_ns - at < REREAD_NS) {
+            return Found::Nowhere;
+        }
+        state.read_ns = Some(now_ns);
+        let exe = self.exe.as_deref();
+        let candidates = state.pids.iter().copied().chain([pid]);
+        let Some(mappings) = candidates
+            .into_iter()
+            .find_map(|p| modules.mappings(p, exe))
+        else {
+            return Found::Nowhere;
+        };
+        state.mappings = mappings;
+        match find(&state.mappings, address) {
+            Some(mapping) => Found::New(mapping, state.mappings.clone()),
+            None => Found::Nowhere,
+        }
+    }
+
+    fn add(&self, pid: u32) {
+        let pids = &mut self.state.borrow_mut().pids;
+        if pids.len() < PIDS {
+            pids.push(pid);
+        }
+    }
+
+    fn remove(&self, pid: u32) {
+        self.state.borrow_mut().pids.retain(|p| *p != pid);
+    }
+}
+
+/// Where an address lies.
+#[derive(Debug)]
+pub enum Found {
+    /// In a mapping that was known.
+    Known(Mapping),
+    /// In a mapping among all those just read.
+    New(Mapping, Vec<Mapping>),
+    /// In none.
+    Nowhere,
+}
+
+fn find(mappings: &[Mapping], address: u64) -> Option<Mapping> {
+    let i = mappings.partition_point(|m| m.end <= address);
+    mappings.get(i).filter(|m| m.start <= address).cloned()
+}
+
+/// Every living process that was seen.
+#[derive(Debug, Default)]
+pub struct Processes {
+    live: HashMap<i64, Process>,
+    images: u64,
+}
+
+#[derive(Debug)]
+struct Process {
+    pid: u32,
+    exec_seq: i32,
+    image: Rc<Image>,
+}
+
+impl Processes {
+    /// A process that runs a program already. What is known of it stays.
+    pub fn snapshot(&mut self, upid: i64, pid: u32, exe: Option<String>) {
+        if !self.live.contains_key(&upid) {
+            self.insert(upid, pid, exe, 0);
+        }
+    }
+
+    /// A process was created: it shares its parent's image.
+    pub fn fork(&mut self, parent: i64, child: i64, child_pid: u32) {
+        let image = match self.live.get(&parent) {
+            Some(parent) => Rc::clone(&parent.image),
+            None => self.new_image(None),
+        };
+        image.add(child_pid);
+        let process = Process {
+            pid: child_pid,
+            exec_seq: 0,
+            image,
+        };
+        self.live.insert(child, process);
+    }
+
+    /// A process executes a program; returns how many it has, with this one.
+    pub fn exec(&mut self, upid: i64, pid: u32, exe: Option<String>) -> i32 {
+        let before = self.live.remove(&upid);
+        if let Some(process) = &before {
+            process.image.remove(pid);
+        }
+        let seq = before.map_or(0, |p| p.exec_seq).saturating_add(1);
+        self.insert(upid, pid, exe, seq);
+        seq
+    }
+
+    /// A process has ended.
+    pub fn exit(&mut self, upid: i64) {
+        if let Some(process) = self.live.remove(&upid) {
+            process.image.remove(process.pid);
+        }
+    }
+
+    /// The program that a process runs.
+    pub fn image(&mut self, upid: i64, pid: u32) -> Rc<Image> {
+        if let Some(process) = self.live.get(&upid) {
+            return Rc::clone(&process.image);
+        }
+        self.insert(upid, pid, None, 0)
+    }
+
+    /// How many live.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Whether none lives.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    fn insert(&mut self, upid: i64, pid: u32, exe: Option<String>, exec_seq: i32) -> Rc<Image> {
+        let image = self.new_image(exe);
+        image.add(pid);
+        let process = Process {
+            pid,
+            exec_seq,
+            image: Rc::clone(&image),
+        };
+        self.live.insert(upid, process);
+        image
+    }
+
+    fn new_image(&mut self, exe: Option<String>) -> Rc<Image> {
+        self.images += 1;
+        Rc::new(Image {
+            number: self.images,
+            exe,
+            state: RefCell::default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_shares_the_image_until_it_executes() {
+        let mut processes = Processes::default();
+        processes.snapshot(1, 10, Some("/bin/sh".into()));
+        processes.fork(1, 2, 11);
+        let parent = processes.image(1, 10).number;
+        assert_eq!(processes.image(2, 11).number, parent);
+        assert_eq!(processes.exec(2, 11, None), 1);
+        assert_ne!(processes.image(2, 11).number, parent);
+        assert_eq!(processes.exec(2, 11, None), 2);
+    }
+
+    #[test]
+    fn a_snapshot_does_not_undo_what_events_told() {
+        let mut processes = Processes::default();
+        processes.exec(1, 10, Some("/bin/awk".into()));
+        let image = processes.image(1, 10).number;
+        processes.snapshot(1, 10, Some("/bin/sh".into()));
+        assert_eq!(processes.image(1, 10).number, image);
+    }
+
+    #[test]
+    fn the_dead_are_forgotten() {
+        let mut processes = Processes::default();
+        processes.fork(1, 2, 11);
+        processes.exit(2);
+        assert!(processes.is_empty());
+    }
+}

@@ -1,0 +1,129 @@
+//! Copies records out of the rings into chunks, and does nothing else.
+//!
+//! The chunks go through a bounded channel. When it is full this thread waits,
+//! the rings fill, and the kernel side counts what finds no room: the workload
+//! never waits, and loss is counted in one place.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use crossbeam_channel::{Receiver, Sender};
+use libbpf_rs::{MapHandle, RingBufferBuilder};
+
+/// Records as they lay on the ring, each with its length before it.
+#[derive(Debug, Default)]
+pub struct Chunk(Vec<u8>);
+
+/// A chunk of this size is handed on before the ring is empty.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// Chunks between this thread and the pipeline: 16 MiB in all.
+const CHUNKS: usize = 64;
+/// How long events may lie in a ring that is not nearly full.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+impl Chunk {
+    fn push(&mut self, record: &[u8]) {
+        let length = record.len() as u32;
+        self.0.extend_from_slice(&length.to_ne_bytes());
+        self.0.extend_from_slice(record);
+    }
+
+    /// The records.
+    pub fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.0.as_slice();
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk::<4>()?;
+            let (record, after) = after.split_at_checked(u32::from_ne_bytes(*length) as usize)?;
+            rest = after;
+            Some(record)
+        })
+    }
+}
+
+/// The thread that reads the rings.
+#[derive(Debug)]
+pub struct Reader {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Reader {
+    /// Starts reading the rings.
+    ///
+    /// # Errors
+    /// If the thread or its rings cannot be made.
+    pub fn start(rings: Vec<MapHandle>) -> anyhow::Result<(Self, Receiver<Chunk>)> {
+        let (sender, receiver) = crossbeam_channel::bounded(CHUNKS);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("whence-ring".into())
+            .spawn(move || read(&rings, &sender, &stopped))
+            .context("failed to start the ring thread")?;
+        Ok((Self { stop, thread }, receiver))
+    }
+
+    /// Asks the thread to take what is left and end; the channel closes then.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// Waits for the thread.
+    ///
+    /// # Errors
+    /// What reading the rings gave.
+    pub fn join(self) -> anyhow::Result<()> {
+        match self.thread.join() {
+            Ok(result) => result,
+            Err(_) => anyhow::bail!("the ring thread died"),
+        }
+    }
+}
+
+fn read(rings: &[MapHandle], sender: &Sender<Chunk>, stop: &AtomicBool) -> anyhow::Result<()> {
+    let chunk = std::cell::RefCell::new(Chunk::default());
+    let take = |record: &[u8]| {
+        let mut chunk = chunk.borrow_mut();
+        chunk.push(record);
+        if chunk.0.len() >= CHUNK_BYTES {
+            let _ = sender.send(std::mem::take(&mut *chunk));
+        }
+        0
+    };
+    let mut builder = RingBufferBuilder::new();
+    for ring in rings {
+        builder.add(ring, take).context("failed to add a ring")?;
+    }
+    let ring = builder.build().context("failed to map the rings")?;
+    loop {
+        // Asked before reading: what came until then is read once more.
+        let last = stop.load(Ordering::Acquire);
+        let wait = if last { Duration::ZERO } else { INTERVAL };
+        // A wake-up only means that a ring is nearly full; an interrupted wait
+        // means nothing. What is there is taken in any case.
+        let _ = ring.poll_raw(wait);
+        let _ = ring.consume_raw();
+        let full = std::mem::take(&mut *chunk.borrow_mut());
+        if !full.0.is_empty() && sender.send(full).is_err() || last {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_gives_back_its_records() {
+        let mut chunk = Chunk::default();
+        chunk.push(b"one");
+        chunk.push(b"");
+        chunk.push(b"three");
+        let records: Vec<_> = chunk.records().collect();
+        assert_eq!(records, [b"one".as_slice(), b"", b"three"]);
+    }
+}

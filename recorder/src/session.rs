@@ -1,0 +1,397 @@
+//! One recording from begin to end: the only module that knows all parts.
+//!
+//! The order matters. What records is attached before the processes that run
+//! are listed, so that none slips through between; the rings are read before
+//! anything is attached; the sampler comes last and goes first; the rings are
+//! emptied after the last program is detached.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use libbpf_rs::btf::Btf;
+use whence_schemas::manifest::{Event, Manifest, State};
+use whence_schemas::{FORMAT_VERSION, clock as clock_table};
+
+use crate::command::Command;
+use crate::config::Config;
+use crate::kernel::Symbols;
+use crate::loader::{Loaded, Plan};
+use crate::loss::{Losses, STREAMS};
+use crate::overhead::Overhead;
+use crate::pipeline::Pipeline;
+use crate::ring::{Chunk, Reader};
+use crate::sampler::Counter;
+use crate::sink::{self, Sink};
+use crate::stacks::Stacks;
+use crate::status::{self, Progress};
+use crate::{clock, finish, host, probes};
+
+/// How often counters are read.
+const TICK: Duration = Duration::from_secs(1);
+/// How often signals and the command are looked at.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How a recording ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing went wrong.
+    Complete,
+    /// Something was lost, and that was not to be.
+    Loss,
+    /// The command ended with this status.
+    Command(i32),
+}
+
+/// Records as configured until the duration is over, the command ends or
+/// `stop` is set.
+///
+/// # Errors
+/// If this kernel or these privileges do not allow it, or writing fails.
+pub fn run(config: &Config, stop: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
+    // First of all, while there is a single thread.
+    let mut command = match config.command.is_empty() {
+        true => None,
+        false => Some(Command::prepare(&config.command)?),
+    };
+    let (mut session, chunks) = Session::start(config, command.as_ref())?;
+    let result = session.record(config, stop, command.as_mut(), &chunks);
+    // What was recorded until an error is kept as far as it can be.
+    let finished = session.finish(&chunks);
+    result.and(finished)?;
+    Ok(session.outcome(config, command.and_then(|mut c| c.status())))
+}
+
+struct Session {
+    loaded: Loaded,
+    plan: Plan,
+    reader: Option<Reader>,
+    pipeline: Pipeline,
+    manifest: Manifest,
+    dir: std::path::PathBuf,
+    losses: Losses,
+    overhead: Overhead,
+    progress: Progress,
+    /// The pid whose ancestors matter, until they are sorted out.
+    settle: Option<u32>,
+    started: Instant,
+}
+
+impl Session {
+    fn start(
+        config: &Config,
+        command: Option<&Command>,
+    ) -> anyhow::Result<(Self, Receiver<Chunk>)> {
+        check_host()?;
+        let btf = Btf::from_vmlinux().context(NO_BTF)?;
+        let plan = Plan {
+            life_bytes: config.ring_bytes,
+            sample_bytes: config.ring_bytes,
+            only_tracked: config.only_command(),
+            counter: (config.sample_hz > 0).then(|| Counter::choose(config.sample_hz)),
+            probes: probes::resolve(&config.stacks, &btf)?,
+        };
+        let loaded = Loaded::load(&plan, &btf)?;
+        drop(btf);
+        let mut manifest = manifest(config, &plan)?;
+        // Only now, when little can fail any more.
+        sink::create(&config.output).with_context(|| existing(&config.output))?;
+        manifest.write(&config.output)?;
+        let (reader, chunks) = Reader::start(loaded.rings()?)?;
+        let now_ns = clock::boot_ns();
+        let symbols = Symbols::read();
+        if symbols.is_empty() {
+            let note = "kernel functions have no names: /proc/kallsyms shows no addresses \
+                        (needs CAP_SYSLOG or kernel.kptr_restrict=0)";
+            manifest.notes.push(note.into());
+        }
+        if !loaded.caller_stacks {
+            let note = "execs have no stacks of their callers: this kernel has no \
+                        tracepoint sched_prepare_exec";
+            manifest.notes.push(note.into());
+        }
+        let build_id = manifest.kernel.build_id.clone();
+        let events: Vec<String> = event_names(&plan);
+        let pipeline = Pipeline::new(
+            Sink::new(&config.output, &manifest.boot_id),
+            Stacks::new(symbols, build_id, &manifest.kernel.release),
+            manifest.clock,
+            &events,
+            config.only_command(),
+            config.print,
+        );
+        let mut session = Self {
+            loaded,
+            plan,
+            reader: Some(reader),
+            pipeline,
+            manifest,
+            dir: config.output.clone(),
+            losses: Losses::new(now_ns),
+            overhead: Overhead::new(now_ns),
+            progress: Progress::new(config.print),
+            settle: None,
+            started: Instant::now(),
+        };
+        if let (Some(command), true) = (command, config.only_command()) {
+            session.loaded.track(command.pid())?;
+            session.settle = Some(command.pid());
+        }
+        session.read_clock();
+        Ok((session, chunks))
+    }
+
+    fn record(
+        &mut self,
+        config: &Config,
+        stop: &AtomicBool,
+        mut command: Option<&mut Command>,
+        chunks: &Receiver<Chunk>,
+    ) -> anyhow::Result<()> {
+        self.loaded.attach_life()?;
+        self.loaded.snapshot()?;
+        self.loaded.attach_stacks(&self.plan, &host::cpus())?;
+        if let Some(command) = &mut command {
+            command.release()?;
+        }
+        self.started = Instant::now();
+        let mut next_tick = self.started + TICK;
+        let mut next_rotation = self.started + config.segment;
+        loop {
+            match chunks.recv_timeout(POLL) {
+                Ok(chunk) => self.take(&chunk)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the rings are closed"),
+            }
+            let now = Instant::now();
+            if now >= next_tick {
+                self.tick()?;
+                next_tick = now + TICK;
+            }
+            if now >= next_rotation {
+                self.rotate()?;
+                next_rotation = now + config.segment;
+            }
+            let over = config.duration.is_some_and(|d| now - self.started >= d);
+            let ended = command.as_mut().is_some_and(|c| c.status().is_some());
+            // An interrupt reaches the command too; it is the one to end.
+            let stopped = stop.load(Ordering::Relaxed) && command.is_none();
+            if over || ended || stopped || self.pipeline.print_closed() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take(&mut self, chunk: &Chunk) -> anyhow::Result<()> {
+        for record in chunk.records() {
+            self.pipeline.take(record)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the clocks and all counters.
+    fn tick(&mut self) -> anyhow::Result<()> {
+        self.read_clock();
+        let now_ns = clock::boot_ns();
+        self.read_losses(now_ns)?;
+        let bytes = self.manifest.segments.iter().map(|s| s.bytes).sum();
+        let programs = self.loaded.programs();
+        let rows = &mut self.pipeline.sink.overhead.rows;
+        self.overhead.take(now_ns, bytes, &programs, rows);
+        self.settle_snapshot();
+        let lost = self.losses.totals().values().sum();
+        let seconds = self.started.elapsed().as_secs().cast_signed();
+        self.progress.show(seconds, &self.pipeline.counts(), lost);
+        Ok(())
+    }
+
+    fn read_losses(&mut self, now_ns: i64) -> anyhow::Result<()> {
+        let rows = &mut self.pipeline.sink.loss.rows;
+        for (index, (stream, _)) in STREAMS.iter().enumerate() {
+            let counters = self.loaded.counters(*stream)?;
+            self.losses.take(index, counters, now_ns, rows);
+        }
+        for program in self.loaded.programs() {
+            let misses = program.recursion_misses;
+            self.losses.take_misses(&program.name, misses, now_ns, rows);
+        }
+        self.losses
+            .take_untracked(self.loaded.untracked(), now_ns, rows);
+        self.losses.end_interval(now_ns);
+        Ok(())
+    }
+
+    /// Once all processes that were there have been read, keeps those that
+    /// matter.
+    fn settle_snapshot(&mut self) {
+        let generated = self
+            .losses
+            .generated()
+            .find(|(stream, _)| *stream == "snapshot")
+            .map_or(0, |(_, count)| count);
+        let lost = self.losses.totals().get("snapshot").copied().unwrap_or(0);
+        let counts = self.pipeline.counts();
+        let received = counts.get("snapshot").copied().unwrap_or(0);
+        if received + lost >= generated
+            && let Some(pid) = self.settle.take()
+        {
+            self.pipeline.settle_snapshot(pid);
+        }
+    }
+
+    fn read_clock(&mut self) {
+        let now = clock::read();
+        self.pipeline.clock = now;
+        self.pipeline.sink.clock.rows.push(clock_table::Row {
+            ts_ns: now.boot_ns,
+            mono_ns: now.mono_ns,
+            real_ns: now.real_ns,
+            time: now.real_ns.div_euclid(1_000),
+        });
+    }
+
+    fn rotate(&mut self) -> anyhow::Result<()> {
+        self.pipeline.collect_stacks();
+        self.pipeline.sink.rotate(&mut self.manifest)?;
+        Ok(())
+    }
+
+    fn finish(&mut self, chunks: &Receiver<Chunk>) -> anyhow::Result<()> {
+        self.loaded.detach();
+        if let Some(reader) = self.reader.take() {
+            reader.stop();
+            for chunk in chunks {
+                self.take(&chunk)?;
+            }
+            reader.join()?;
+        }
+        self.tick()?;
+        let end_ns = clock::boot_ns();
+        let received = self.pipeline.received;
+        let rows = &mut self.pipeline.sink.loss.rows;
+        self.losses.check(&received, end_ns, rows);
+        self.pipeline.collect_stacks();
+        self.pipeline.sink.close(&mut self.manifest)?;
+        self.progress.clear();
+        let totals = self.losses.totals().iter();
+        self.manifest.lost = totals.map(|(s, n)| ((*s).to_owned(), *n)).collect();
+        self.manifest.end_ns = Some(end_ns);
+        self.manifest.state = State::Finished;
+        finish::number_processes(&self.dir, &mut self.manifest)?;
+        Ok(())
+    }
+
+    fn outcome(&self, config: &Config, status: Option<i32>) -> Outcome {
+        let dir = self.dir.display().to_string();
+        let peak = status::peak_rss_bytes();
+        let summary = status::summary(&dir, &self.manifest, clock::cpu_ns(), peak);
+        eprintln!("{summary}");
+        match status {
+            _ if config.fail_on_loss && !self.manifest.lost.is_empty() => Outcome::Loss,
+            Some(status) => Outcome::Command(status),
+            None => Outcome::Complete,
+        }
+    }
+}
+
+const NO_BTF: &str = "failed to read the kernel's types from /sys/kernel/btf/vmlinux; \
+                      recording needs a kernel built with CONFIG_DEBUG_INFO_BTF=y";
+
+fn existing(dir: &Path) -> String {
+    format!(
+        "failed to begin a recording in {}; choose another place with --output",
+        dir.display()
+    )
+}
+
+fn check_host() -> anyhow::Result<()> {
+    let missing = host::missing_capabilities();
+    anyhow::ensure!(
+        missing.is_empty(),
+        "recording needs {}, which this process lacks; run it as root",
+        missing.join(" and ")
+    );
+    anyhow::ensure!(Path::new("/sys/kernel/btf/vmlinux").exists(), "{NO_BTF}");
+    Ok(())
+}
+
+/// Names of stack events by their number on the ring; 0 is the CPU sampler.
+fn event_names(plan: &Plan) -> Vec<String> {
+    let sampler = plan.counter.map_or("cpu-clock", |c| c.event).to_owned();
+    let probes = plan.probes.iter().map(|p| p.event.clone());
+    std::iter::once(sampler).chain(probes).collect()
+}
+
+fn manifest(config: &Config, plan: &Plan) -> anyhow::Result<Manifest> {
+    let sampler = plan.counter.map(|c| Event {
+        event: c.event.into(),
+        mechanism: "perf_event".into(),
+        weight: c.period.cast_signed(),
+    });
+    let probes = plan.probes.iter().map(|p| Event {
+        event: p.event.clone(),
+        mechanism: "raw_tracepoint".into(),
+        weight: 1,
+    });
+    Ok(Manifest {
+        format_version: FORMAT_VERSION,
+        recording_id: random_id()?,
+        recorder_version: env!("CARGO_PKG_VERSION").into(),
+        host: host::host(),
+        boot_id: host::boot_id().context("failed to read the boot id")?,
+        kernel: host::kernel(),
+        clock: clock::read(),
+        end_ns: None,
+        options: options(config),
+        state: State::Recording,
+        process_complete: false,
+        events: sampler.into_iter().chain(probes).collect(),
+        notes: Vec::new(),
+        lost: std::collections::BTreeMap::new(),
+        segments: Vec::new(),
+    })
+}
+
+fn options(config: &Config) -> serde_json::Value {
+    let lossy = |arg: &std::ffi::OsString| arg.to_string_lossy().into_owned();
+    serde_json::json!({
+        "command": config.command.iter().map(lossy).collect::<Vec<_>>(),
+        "system_wide": !config.only_command(),
+        "sample_hz": config.sample_hz,
+        "stacks": config.stacks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "duration_ms": config.duration.map(|d| d.as_millis() as u64),
+        "segment_ms": config.segment.as_millis() as u64,
+        "ring_bytes": config.ring_bytes,
+    })
+}
+
+fn random_id() -> anyhow::Result<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/uuid")
+        .context("failed to make a recording id")?;
+    Ok(text.trim().to_owned())
+}
+
+/// A manifest without a recording behind it.
+#[cfg(test)]
+pub(crate) fn manifest_for_tests() -> Manifest {
+    Manifest {
+        format_version: FORMAT_VERSION,
+        recording_id: "00000000".into(),
+        recorder_version: "0".into(),
+        host: Default::default(),
+        boot_id: "boot".into(),
+        kernel: Default::default(),
+        clock: Default::default(),
+        end_ns: None,
+        options: serde_json::Value::Null,
+        state: State::Recording,
+        process_complete: false,
+        events: Vec::new(),
+        notes: Vec::new(),
+        lost: Default::default(),
+        segments: Vec::new(),
+    }
+}

@@ -1,0 +1,423 @@
+//! Turns addresses into frames and call paths with lasting ids, each stored
+//! once.
+//!
+//! A frame of a caller stands for the call, that is for the byte before the
+//! return address, so that its offset lies in the calling function and line.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use whence_schemas::{frame, ids, mapping, stack, symbol};
+
+use crate::context;
+use crate::decode::Stack;
+use crate::kernel::{self, Symbols};
+use crate::modules::{Module, Modules, Namer};
+use crate::processes::{Found, Image};
+
+/// Frames of the deepest path that is recorded: beyond it, paths are cut.
+const DEPTH: usize = 127;
+/// Entries of a cache before it is emptied; bounds its memory. What is stored
+/// twice thereby has the same id and the same content.
+const CACHE: usize = 1 << 18;
+
+/// A kernel call path.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelPath {
+    /// Its id.
+    pub stack_id: i64,
+    /// The interrupt context that it shows, if any.
+    pub interrupt: Option<&'static str>,
+}
+
+/// Interns call paths and collects the rows that describe them.
+#[derive(Debug)]
+pub struct Stacks {
+    symbols: Symbols,
+    kernel_build_id: String,
+    kernel_paths: HashMap<Vec<u8>, KernelPath>,
+    user_paths: HashMap<(u64, Vec<u8>), i64>,
+    known_stacks: HashSet<i64>,
+    known_frames: HashSet<i64>,
+    modules: Modules,
+    namer: Namer,
+    unnamed: Vec<Unnamed>,
+    symbols_read_ns: i64,
+    /// Rows of `stack`.
+    pub stack_rows: stack::Builder,
+    /// Rows of `frame`.
+    pub frame_rows: frame::Builder,
+    /// Rows of `symbol`.
+    pub symbol_rows: symbol::Builder,
+    /// Rows of `mapping`.
+    pub mapping_rows: mapping::Builder,
+}
+
+/// A user frame that waits for its name.
+#[derive(Debug)]
+struct Unnamed {
+    frame_id: i64,
+    module: Rc<Module>,
+    offset: u64,
+    first_ns: i64,
+}
+
+/// Whose user stack it is.
+#[derive(Debug)]
+pub struct Owner {
+    /// The process.
+    pub upid: i64,
+    /// Its pid.
+    pub pid: u32,
+    /// The program it runs.
+    pub image: Rc<Image>,
+}
+
+impl Stacks {
+    /// Without any path yet.
+    #[must_use]
+    pub fn new(symbols: Symbols, kernel_build_id: Option<String>, release: &str) -> Self {
+        Self {
+            symbols,
+            kernel_build_id: kernel_build_id.unwrap_or_else(|| release.to_owned()),
+            kernel_paths: HashMap::new(),
+            user_paths: HashMap::new(),
+            known_stacks: HashSet::new(),
+            known_frames: HashSet::new(),
+            modules: Modules::default(),
+            namer: Namer::default(),
+            unnamed: Vec::new(),
+            symbols_read_ns: 0,
+            stack_rows: stack::Builder::default(),
+            frame_rows: frame::Builder::default(),
+            symbol_rows: symbol::Builder::default(),
+            mapping_rows: mapping::Builder::default(),
+        }
+    }
+
+    /// The id of a kernel stack; `None` for an empty one.
+    pub fn kernel(&mut self, stack: Stack<'_>, ts_ns: i64) -> Option<KernelPath> {
+        if stack.is_empty() {
+            return None;
+        }
+        if let Some(path) = self.kernel_paths.get(stack.0) {
+            return Some(*path);
+        }
+        let addresses: Vec<u64> = stack.addresses().collect();
+        self.read_symbols_again_for(&addresses, ts_ns);
+        let glue = self.glue(&addresses);
+        let frames: Vec<i64> = addresses[glue..]
+            .iter()
+            .enumerate()
+            .map(|(i, address)| self.kernel_frame(call_site(*address, glue + i), ts_ns))
+            .collect();
+        let names = addresses[glue..]
+            .iter()
+            .enumerate()
+            .filter_map(|(i, a)| self.symbols.place(call_site(*a, glue + i)))
+            .map(|place| place.function);
+        let interrupt = context::interrupt(names);
+        let truncated = addresses.len() >= DEPTH;
+        let stack_id = self.push_stack(&frames, truncated, "kernel", ts_ns);
+        let path = KernelPath {
+            stack_id,
+            interrupt,
+        };
+        bounded(&mut self.kernel_paths).insert(stack.0.to_vec(), path);
+        Some(path)
+    }
+
+    /// The id of a user stack; `None` for an empty one.
+    pub fn user(&mut self, stack: Stack<'_>, owner: &Owner, ts_ns: i64) -> Option<i64> {
+        if stack.is_empty() {
+            return None;
+        }
+        let key = (owner.image.number, stack.0.to_vec());
+        if let Some(id) = self.user_paths.get(&key) {
+            return Some(*id);
+        }
+        let frames: Vec<i64> = stack
+            .addresses()
+            .enumerate()
+            .map(|(i, address)| self.user_frame(call_site(address, i), owner, ts_ns))
+            .collect();
+        let id = self.push_stack(&frames, stack.len() >= DEPTH, "fp", ts_ns);
+        bounded(&mut self.user_paths).insert(key, id);
+        Some(id)
+    }
+
+    /// Names the user frames that have none yet, and lets go of their files.
+    pub fn name_frames(&mut self) {
+        let mut by_module: HashMap<*const Module, Vec<Unnamed>> = HashMap::new();
+        for frame in self.unnamed.drain(..) {
+            let module = Rc::as_ptr(&frame.module);
+            by_module.entry(module).or_default().push(frame);
+        }
+        for frames in by_module.into_values() {
+            let offsets: Vec<u64> = frames.iter().map(|f| f.offset).collect();
+            let names = self.namer.functions(&frames[0].module, &offsets);
+            for (frame, name) in frames.iter().zip(names) {
+                if let Some(function) = name {
+                    self.symbol_rows.push(symbol::Row {
+                        frame_id: frame.frame_id,
+                        inline_depth: 0,
+                        function: &function,
+                        file: None,
+                        line: None,
+                        source: "elf",
+                        first_ns: frame.first_ns,
+                    });
+                }
+            }
+        }
+        self.modules.close_files();
+        // Its caches of files would grow with each program that ever ran.
+        self.namer = Namer::default();
+    }
+
+    /// Whether the kernel shows its addresses.
+    #[must_use]
+    pub fn names_kernel(&self) -> bool {
+        !self.symbols.is_empty()
+    }
+
+    /// How many frames at the leaf belong to BPF and the tracepoint, not to the
+    /// code that hit it.
+    fn glue(&self, addresses: &[u64]) -> usize {
+        let is_glue = |address: &u64| {
+            self.symbols.place(*address).is_some_and(|place| {
+                place.module == "bpf"
+                    || [
+                        "bpf_trace_run",
+                        "__bpf_trace_",
+                        "__traceiter_",
+                        "bpf_get_stack",
+                    ]
+                    .iter()
+                    .any(|prefix| place.function.starts_with(prefix))
+            })
+        };
+        // The last one counts: helpers between them have names of many kinds.
+        addresses
+            .iter()
+            .take(8)
+            .rposition(is_glue)
+            .map_or(0, |last| last + 1)
+    }
+
+    /// Modules and BPF programs come and go: an address without a name may have
+    /// one by now.
+    fn read_symbols_again_for(&mut self, addresses: &[u64], ts_ns: i64) {
+        const AT_MOST_EVERY_NS: i64 = 10_000_000_000;
+        let unknown = addresses.iter().any(|a| self.symbols.place(*a).is_none());
+        if unknown && ts_ns - self.symbols_read_ns > AT_MOST_EVERY_NS {
+            self.symbols = Symbols::read();
+            self.symbols_read_ns = ts_ns;
+        }
+    }
+
+    fn kernel_frame(&mut self, address: u64, ts_ns: i64) -> i64 {
+        let signed = address.cast_signed();
+        let Some(place) = self.symbols.place(address) else {
+            return self
+                .push_frame("unknown", None, None, None, signed, ts_ns)
+                .0;
+        };
+        let (module, offset) = (place.module.to_owned(), place.offset);
+        let function = place.function.to_owned();
+        let build_id = match module.as_str() {
+            kernel::KERNEL => Some(self.kernel_build_id.clone()),
+            "bpf" => Some(function.clone()),
+            module => kernel::module_build_id(module),
+        };
+        let build_id = build_id.as_deref();
+        let (frame_id, new) = self.push_frame(
+            "kernel",
+            Some(&module),
+            build_id,
+            Some(offset),
+            signed,
+            ts_ns,
+        );
+        if new {
+            self.symbol_rows.push(symbol::Row {
+                frame_id,
+                inline_depth: 0,
+                function: &function,
+                file: None,
+                line: None,
+                source: "kallsyms",
+                first_ns: ts_ns,
+            });
+        }
+        frame_id
+    }
+
+    fn user_frame(&mut self, address: u64, owner: &Owner, ts_ns: i64) -> i64 {
+        let signed = address.cast_signed();
+        let found = owner
+            .image
+            .mapping(&mut self.modules, owner.pid, address, ts_ns);
+        let mapping = match found {
+            Found::Known(mapping) => mapping,
+            Found::New(mapping, all) => {
+                for mapping in all {
+                    self.push_mapping(&mapping, owner.upid, ts_ns);
+                }
+                mapping
+            }
+            Found::Nowhere => {
+                return self
+                    .push_frame("unknown", None, None, None, signed, ts_ns)
+                    .0;
+            }
+        };
+        let module = mapping.module;
+        let offset = address - mapping.start + mapping.offset;
+        let (frame_id, new) = self.push_frame(
+            "user",
+            Some(&module.path),
+            module.build_id.as_deref(),
+            Some(offset.cast_signed()),
+            signed,
+            ts_ns,
+        );
+        if new {
+            self.unnamed.push(Unnamed {
+                frame_id,
+                module,
+                offset,
+                first_ns: ts_ns,
+            });
+        }
+        frame_id
+    }
+
+    /// Stores a frame unless it is stored; says whether it was new.
+    fn push_frame(
+        &mut self,
+        kind: &str,
+        module: Option<&str>,
+        build_id: Option<&str>,
+        offset: Option<i64>,
+        address: i64,
+        first_ns: i64,
+    ) -> (i64, bool) {
+        let key = build_id.or(module).unwrap_or_default();
+        let frame_id = ids::frame_id(kind, key, offset.unwrap_or(address));
+        let new = bounded_set(&mut self.known_frames).insert(frame_id);
+        if new {
+            self.frame_rows.push(frame::Row {
+                frame_id,
+                kind,
+                module,
+                build_id,
+                offset,
+                address,
+                first_ns,
+            });
+        }
+        (frame_id, new)
+    }
+
+    fn push_stack(&mut self, frames: &[i64], truncated: bool, unwinder: &str, ts_ns: i64) -> i64 {
+        let stack_id = ids::stack_id(frames, truncated, unwinder);
+        if bounded_set(&mut self.known_stacks).insert(stack_id) {
+            self.stack_rows.push(stack::Row {
+                stack_id,
+                frame_ids: frames,
+                truncated,
+                unwinder,
+                first_ns: ts_ns,
+            });
+        }
+        stack_id
+    }
+
+    fn push_mapping(&mut self, mapping: &crate::modules::Mapping, upid: i64, ts_ns: i64) {
+        let module = &mapping.module;
+        self.mapping_rows.push(mapping::Row {
+            ts_ns,
+            upid,
+            start_address: mapping.start.cast_signed(),
+            end_address: mapping.end.cast_signed(),
+            file_offset: mapping.offset.cast_signed(),
+            module: &module.path,
+            build_id: module.build_id.as_deref(),
+            dev: module.id.dev.cast_signed(),
+            inode: module.id.inode.cast_signed(),
+        });
+    }
+}
+
+/// Address that stands for frame `index`: the leaf as it is, a caller by the
+/// last byte of its call.
+fn call_site(address: u64, index: usize) -> u64 {
+    address - u64::from(index > 0 && address > 0)
+}
+
+fn bounded<K, V>(map: &mut HashMap<K, V>) -> &mut HashMap<K, V> {
+    if map.len() >= CACHE {
+        map.clear();
+    }
+    map
+}
+
+fn bounded_set(set: &mut HashSet<i64>) -> &mut HashSet<i64> {
+    if set.len() >= CACHE * 4 {
+        set.clear();
+    }
+    set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(addresses: &[u64]) -> Vec<u8> {
+        addresses.iter().flat_map(|a| a.to_ne_bytes()).collect()
+    }
+
+    fn stacks(base: u64) -> Stacks {
+        let kallsyms = format!(
+            "{base:x} T _stext\n{:x} T do_fork\n{:x} T handle_softirqs\n{:x} T __traceiter_x\n{:x} T bpf_trace_run2\n",
+            base + 0x100,
+            base + 0x200,
+            base + 0x300,
+            base + 0x400
+        );
+        Stacks::new(Symbols::parse(&kallsyms, ""), Some("cafe".into()), "6.1")
+    }
+
+    #[test]
+    fn a_path_has_the_same_id_wherever_the_kernel_lies() {
+        let id = |base: u64| {
+            let raw = bytes(&[base + 0x110, base + 0x210]);
+            stacks(base).kernel(Stack(&raw), 1).unwrap()
+        };
+        let here = id(0xffff_ffff_8100_0000);
+        let there = id(0xffff_ffff_9a00_0000);
+        assert_eq!(here.stack_id, there.stack_id);
+        assert_eq!(here.interrupt, Some("softirq"));
+    }
+
+    #[test]
+    fn the_tracepoint_itself_is_not_part_of_the_path() {
+        let base = 0xffff_ffff_8100_0000;
+        let mut stacks = stacks(base);
+        let raw = bytes(&[base + 0x410, base + 0x310, base + 0x110]);
+        stacks.kernel(Stack(&raw), 1);
+        assert_eq!(stacks.frame_rows.len(), 1);
+    }
+
+    #[test]
+    fn a_path_is_stored_once() {
+        let base = 0xffff_ffff_8100_0000;
+        let mut stacks = stacks(base);
+        let raw = bytes(&[base + 0x110]);
+        stacks.kernel(Stack(&raw), 1);
+        stacks.kernel(Stack(&raw), 2);
+        assert_eq!(stacks.stack_rows.len(), 1);
+        assert!(stacks.kernel(Stack(&[]), 3).is_none());
+    }
+}
