@@ -139,16 +139,6 @@ impl Image<'_> {
         self.has(ImageFlag::WIRE_KERNEL_THREAD)
     }
 
-    /// The arguments.
-    ///
-    /// What a process has written over its arguments need not end with a NUL;
-    /// what an exec has made always does.
-    pub fn arguments(&self) -> impl Iterator<Item = &[u8]> {
-        let argv = self.argv.strip_suffix(b"\0").unwrap_or(self.argv);
-        let none = self.argv.is_empty();
-        argv.split(|byte| *byte == 0).filter(move |_| !none)
-    }
-
     /// `complete`, `truncated` or `unreadable`.
     #[must_use]
     pub fn argv_state(&self) -> &'static str {
@@ -159,6 +149,16 @@ impl Image<'_> {
             _ => "truncated",
         }
     }
+}
+
+/// Cuts arguments with a NUL after each.
+///
+/// What a process has written over its arguments need not end with a NUL; what
+/// an exec has made always does.
+pub fn arguments(argv: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let none = argv.is_empty();
+    let argv = argv.strip_suffix(b"\0").unwrap_or(argv);
+    argv.split(|byte| *byte == 0).filter(move |_| !none)
 }
 
 /// Reads one record.
@@ -287,7 +287,7 @@ mod tests {
     fn arguments_keep_their_boundaries_and_empty_ones() {
         let record = image_record(b"awk\0bin\0usr\0", b"awk\0\0a b\0", 9);
         let image = exec(&record);
-        let args: Vec<_> = image.arguments().collect();
+        let args: Vec<_> = arguments(image.argv).collect();
         assert_eq!(args, [b"awk".as_slice(), b"", b"a b"]);
         assert_eq!(image.argv_state(), "complete");
         assert_eq!(image.exe().as_deref(), Some("/usr/bin/awk"));
@@ -297,9 +297,9 @@ mod tests {
     #[test]
     fn an_empty_argv_is_not_one_empty_argument() {
         let none = image_record(b"", b"", 0);
-        assert_eq!(exec(&none).arguments().count(), 0);
+        assert_eq!(arguments(exec(&none).argv).count(), 0);
         let one = image_record(b"", b"\0", 1);
-        assert_eq!(exec(&one).arguments().count(), 1);
+        assert_eq!(arguments(exec(&one).argv).count(), 1);
     }
 
     #[test]

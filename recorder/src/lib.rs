@@ -26,6 +26,7 @@ pub mod overhead;
 pub mod pipeline;
 pub mod probes;
 pub mod processes;
+pub mod procfs;
 pub mod ring;
 pub mod sampler;
 pub mod session;

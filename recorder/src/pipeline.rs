@@ -4,7 +4,8 @@
 //! the stacks of an exec that is under way. Knows neither libbpf nor time: what
 //! it needs of both is handed in.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io::Write as _;
 
 use whence_bpf::wire;
@@ -14,9 +15,10 @@ use whence_schemas::{exec, exit, fork, ids, line, process, sample};
 
 use crate::cgroups::{Cgroups, container_id};
 use crate::context;
-use crate::decode::{self, Caller, Event, Fork, Image, Sample, comm};
+use crate::decode::{self, Caller, Event, Fork, Image, Sample, arguments, comm};
 use crate::loss::STREAMS;
 use crate::processes::Processes;
+use crate::procfs;
 use crate::sink::Sink;
 use crate::stacks::{Owner, Stacks};
 
@@ -41,6 +43,10 @@ pub struct Pipeline {
     callers: HashMap<i64, (Option<i64>, Option<i64>)>,
     recent_exits: VecDeque<i64>,
     events: Vec<NamedEvent>,
+    /// Processes that were there already, until all are taken.
+    listed: HashSet<i64>,
+    /// Their parents, by upid.
+    parents: HashMap<i64, (wire::Process, String)>,
     /// Snapshot records that wait until it is known which ones matter.
     held: Option<Vec<Vec<u8>>>,
     printer: Printer,
@@ -105,6 +111,8 @@ impl Pipeline {
             callers: HashMap::new(),
             recent_exits: VecDeque::new(),
             events: events.iter().map(named).collect(),
+            listed: HashSet::new(),
+            parents: HashMap::new(),
             held: hold_snapshot.then(Vec::new),
             printer: Printer::new(print),
             page_bytes: page_bytes(),
@@ -154,8 +162,10 @@ impl Pipeline {
         std::mem::swap(&mut sink.mapping.rows, &mut stacks.mapping_rows);
     }
 
-    /// Of the processes that were there already, keeps `pid` and its ancestors.
-    pub fn settle_snapshot(&mut self, pid: u32) {
+    /// Called when all processes that were there already have been taken. Adds
+    /// parents that the kernel's list did not show. Of those that are held back,
+    /// keeps `pid` and its ancestors.
+    pub fn settle_snapshot(&mut self, pid: Option<u32>) {
         let held = self.held.take().unwrap_or_default();
         let mut images: HashMap<u32, Image<'_>> = HashMap::new();
         for record in &held {
@@ -163,10 +173,18 @@ impl Pipeline {
                 images.insert(image.wire.process.pid, image);
             }
         }
-        let mut at = pid;
+        let mut at = pid.unwrap_or(0);
+        let mut kept = Vec::new();
         while let Some(image) = images.remove(&at) {
             at = image.wire.parent.pid;
+            kept.push(upid(&image.wire.parent));
             self.push_process(&image);
+        }
+        let listed = std::mem::take(&mut self.listed);
+        for (upid, (process, comm)) in std::mem::take(&mut self.parents) {
+            if !listed.contains(&upid) && (pid.is_none() || kept.contains(&upid)) {
+                self.push_from_proc(&process, &comm);
+            }
         }
     }
 
@@ -290,11 +308,7 @@ impl Pipeline {
         self.sink.process.rows.push(process::Row {
             upid: upid(&wire.process),
             parent_upid: parent_upid(&wire.parent),
-            pid: wire.process.pid.cast_signed(),
             ppid: (wire.parent.pid != 0).then_some(wire.parent.pid.cast_signed()),
-            start_ns: wire.process.start_ns.cast_signed(),
-            end_ns: None,
-            comm: Some(&comm(&wire.comm)),
             exe: event.exe().as_deref(),
             argv: texts.as_deref(),
             cmdline: argv.as_ref().map(|a| a.cmdline.as_str()),
@@ -306,15 +320,32 @@ impl Pipeline {
             cgroup_path,
             container_id: cgroup_path.and_then(container_id),
             pid_ns: Some(i64::from(wire.pid_ns)),
-            exit_code: None,
-            exit_signal: None,
-            utime_ns: None,
-            stime_ns: None,
-            max_rss_bytes: None,
-            source: "snapshot",
-            depth: None,
-            tree_first: None,
-            tree_last: None,
+            ..running(&wire.process, &comm(&wire.comm))
+        });
+    }
+
+    /// A process that only its children and `/proc` know.
+    fn push_from_proc(&mut self, process: &wire::Process, comm: &str) {
+        let Some(facts) = procfs::read(process) else {
+            return;
+        };
+        let ppid = (facts.ppid != 0).then_some(facts.ppid);
+        let argv = Argv::of_bytes(&facts.argv);
+        let cgroup_path = facts.cgroup_path.as_deref();
+        self.sink.process.rows.push(process::Row {
+            parent_upid: ppid.and_then(|pid| self.processes.upid_of(pid)),
+            ppid: ppid.map(u32::cast_signed),
+            exe: facts.exe.as_deref(),
+            argv: Some(&argv.texts()),
+            cmdline: Some(&argv.cmdline),
+            cwd: facts.cwd.as_deref(),
+            uid: facts.uid,
+            gid: facts.gid,
+            login_uid: facts.login_uid,
+            cgroup_path,
+            container_id: cgroup_path.and_then(container_id),
+            pid_ns: facts.pid_ns,
+            ..running(process, comm)
         });
     }
 
@@ -400,21 +431,57 @@ impl Pipeline {
     }
 }
 
-/// The arguments of an image in the forms in which they are stored.
+/// The row of a process that runs, with what is always known.
+fn running<'a>(process: &wire::Process, comm: &'a str) -> process::Row<'a> {
+    process::Row {
+        upid: upid(process),
+        parent_upid: None,
+        pid: process.pid.cast_signed(),
+        ppid: None,
+        start_ns: process.start_ns.cast_signed(),
+        end_ns: None,
+        comm: Some(comm),
+        exe: None,
+        argv: None,
+        cmdline: None,
+        cwd: None,
+        uid: None,
+        gid: None,
+        login_uid: None,
+        cgroup_id: None,
+        cgroup_path: None,
+        container_id: None,
+        pid_ns: None,
+        exit_code: None,
+        exit_signal: None,
+        utime_ns: None,
+        stime_ns: None,
+        max_rss_bytes: None,
+        source: "snapshot",
+        depth: None,
+        tree_first: None,
+        tree_last: None,
+    }
+}
+
+/// Arguments in the forms in which they are stored.
 struct Argv<'a> {
-    args: Vec<std::borrow::Cow<'a, str>>,
+    args: Vec<Cow<'a, str>>,
     raw: Option<Vec<u8>>,
     cmdline: String,
 }
 
 impl<'a> Argv<'a> {
     fn of(image: &'a Image<'_>) -> Self {
-        let args: Vec<_> = image.arguments().map(String::from_utf8_lossy).collect();
-        let exact = args
-            .iter()
-            .all(|a| matches!(a, std::borrow::Cow::Borrowed(_)));
+        Self::of_bytes(image.argv)
+    }
+
+    /// From arguments with a NUL after each.
+    fn of_bytes(bytes: &'a [u8]) -> Self {
+        let args: Vec<_> = arguments(bytes).map(String::from_utf8_lossy).collect();
+        let exact = args.iter().all(|a| matches!(a, Cow::Borrowed(_)));
         let raw = (!exact).then(|| {
-            let mut raw = image.argv.to_vec();
+            let mut raw = bytes.to_vec();
             if raw.last() != Some(&0) {
                 raw.push(0);
             }
@@ -423,7 +490,7 @@ impl<'a> Argv<'a> {
         Self {
             args,
             raw,
-            cmdline: command_line(image.arguments()),
+            cmdline: command_line(arguments(bytes)),
         }
     }
 

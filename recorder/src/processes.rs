@@ -153,6 +153,13 @@ impl Processes {
         self.insert(upid, pid, None, 0)
     }
 
+    /// The living process with that pid.
+    #[must_use]
+    pub fn upid_of(&self, pid: u32) -> Option<i64> {
+        let mut all = self.live.iter();
+        all.find(|(_, p)| p.pid == pid).map(|(upid, _)| *upid)
+    }
+
     /// How many live.
     #[must_use]
     pub fn len(&self) -> usize {

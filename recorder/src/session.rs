@@ -75,8 +75,10 @@ struct Session {
     losses: Losses,
     overhead: Overhead,
     progress: Progress,
-    /// The pid whose ancestors matter, until they are sorted out.
-    settle: Option<u32>,
+    /// The only pid whose ancestors matter, if there is one.
+    root: Option<u32>,
+    /// Whether all processes that were there already have been taken.
+    settled: bool,
     started: Instant,
 }
 
@@ -133,12 +135,13 @@ impl Session {
             losses: Losses::new(now_ns),
             overhead: Overhead::new(now_ns),
             progress: Progress::new(config.print),
-            settle: None,
+            root: None,
+            settled: false,
             started: Instant::now(),
         };
         if let (Some(command), true) = (command, config.only_command()) {
             session.loaded.track(command.pid())?;
-            session.settle = Some(command.pid());
+            session.root = Some(command.pid());
         }
         session.read_clock();
         Ok((session, chunks))
@@ -224,8 +227,7 @@ impl Session {
         Ok(())
     }
 
-    /// Once all processes that were there have been read, keeps those that
-    /// matter.
+    /// Once all processes that were there have been taken, says so.
     fn settle_snapshot(&mut self) {
         let generated = self
             .losses
@@ -235,10 +237,9 @@ impl Session {
         let lost = self.losses.totals().get("snapshot").copied().unwrap_or(0);
         let counts = self.pipeline.counts();
         let received = counts.get("snapshot").copied().unwrap_or(0);
-        if received + lost >= generated
-            && let Some(pid) = self.settle.take()
-        {
-            self.pipeline.settle_snapshot(pid);
+        if received + lost >= generated && !self.settled {
+            self.settled = true;
+            self.pipeline.settle_snapshot(self.root);
         }
     }
 

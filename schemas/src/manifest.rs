@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -178,7 +179,13 @@ impl Manifest {
         let path = layout::manifest(dir);
         let tmp = dir.join(".recording.json.tmp");
         let text = serde_json::to_vec_pretty(self).map_err(|e| Error::corrupt(&path, e))?;
-        let mut file = File::create(&tmp).map_err(Error::io("create", &tmp))?;
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&tmp)
+            .map_err(Error::io("create", &tmp))?;
         file.write_all(&text)
             .and_then(|()| file.write_all(b"\n"))
             .and_then(|()| file.sync_all())
