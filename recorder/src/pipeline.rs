@@ -290,9 +290,16 @@ impl Pipeline {
 
     fn snapshot(&mut self, event: &Image<'_>, record: &[u8]) {
         self.received[3] += 1;
-        let process = &event.wire.process;
+        let (process, parent) = (&event.wire.process, event.wire.parent);
         self.processes
             .snapshot(upid(process), process.pid, event.exe());
+        self.listed.insert(upid(process));
+        if parent.pid != 0 {
+            let name = || comm(&event.wire.parent_comm).into_owned();
+            self.parents
+                .entry(upid(&parent))
+                .or_insert_with(|| (parent, name()));
+        }
         match &mut self.held {
             Some(held) => held.push(record.to_vec()),
             None => self.push_process(event),
