@@ -12,12 +12,14 @@ struct image_scratch {
 	struct argv_progress argv;
 };
 
+/* real_parent is the thread that forked; the parent is its process. */
 static __always_inline void fill_parent(struct wire_image *image,
-					struct task_struct *parent)
+					struct task_struct *real_parent)
 {
+	struct task_struct *parent = BPF_CORE_READ(real_parent, group_leader);
+
 	fill_process(&image->parent, parent);
-	image->parent.tid = image->parent.pid;
-	bpf_probe_read_kernel(image->parent_comm, WIRE_COMM, &parent->comm);
+	fill_comm(image->parent_comm, parent);
 }
 
 static __always_inline void fill_credentials(struct wire_image *image,

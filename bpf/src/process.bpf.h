@@ -137,7 +137,7 @@ static __always_inline int emit_exit(struct task_struct *task)
 	forget(task->tgid);
 	fill_header(&exit.header, WIRE_EXIT, counter);
 	fill_process(&exit.process, task);
-	fill_process(&exit.reaper, leader->real_parent);
+	fill_process(&exit.reaper, leader->real_parent->group_leader);
 	fill_comm(exit.comm, leader);
 	/* What threads used is added to the group's when they are reaped: the
 	 * last one's is not in it yet, nor that of a leader that left first. */

@@ -72,6 +72,14 @@ impl Command {
         }
     }
 
+    /// Asks it to end.
+    pub fn terminate(&mut self) {
+        if self.status().is_none() {
+            // SAFETY: the pid is of our child, which has not been waited for.
+            unsafe { libc::kill(self.pid, libc::SIGTERM) };
+        }
+    }
+
     /// Its exit status, as a shell gives it, once it has ended.
     pub fn status(&mut self) -> Option<i32> {
         if self.status.is_none() {

@@ -2,17 +2,18 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::Parser as _;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use whence_recorder::cli::Args;
-use whence_recorder::session::{self, Outcome};
+use whence_recorder::session::{self, Outcome, Stop};
 
 fn main() -> ExitCode {
     let config = Args::parse().config();
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {
+    let stop = Stop::default();
+    let flags = [(SIGINT, &stop.interrupt), (SIGTERM, &stop.terminate)];
+    for (signal, flag) in flags {
+        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(flag)) {
             eprintln!("whence-record: failed to handle signals: {error}");
             return ExitCode::FAILURE;
         }

@@ -35,6 +35,15 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often signals and the command are looked at.
 const POLL: Duration = Duration::from_millis(50);
 
+/// Requests to end, set by signals.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// SIGINT. From a terminal it reaches the command too, which then ends.
+    pub interrupt: Arc<AtomicBool>,
+    /// SIGTERM. It is handed on to the command.
+    pub terminate: Arc<AtomicBool>,
+}
+
 /// How a recording ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -47,11 +56,11 @@ pub enum Outcome {
 }
 
 /// Records as configured until the duration is over, the command ends or
-/// `stop` is set.
+/// it is told to stop.
 ///
 /// # Errors
 /// If this kernel or these privileges do not allow it, or writing fails.
-pub fn run(config: &Config, stop: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
+pub fn run(config: &Config, stop: &Stop) -> anyhow::Result<Outcome> {
     // First of all, while there is a single thread.
     let mut command = match config.command.is_empty() {
         true => None,
@@ -150,7 +159,7 @@ impl Session {
     fn record(
         &mut self,
         config: &Config,
-        stop: &AtomicBool,
+        stop: &Stop,
         mut command: Option<&mut Command>,
         chunks: &Receiver<Chunk>,
     ) -> anyhow::Result<()> {
@@ -180,9 +189,12 @@ impl Session {
             }
             let over = config.duration.is_some_and(|d| now - self.started >= d);
             let ended = command.as_mut().is_some_and(|c| c.status().is_some());
-            // An interrupt reaches the command too; it is the one to end.
-            let stopped = stop.load(Ordering::Relaxed) && command.is_none();
-            if over || ended || stopped || self.pipeline.print_closed() {
+            let interrupted = stop.interrupt.load(Ordering::Relaxed) && command.is_none();
+            let terminated = stop.terminate.load(Ordering::Relaxed);
+            if let (true, Some(command)) = (terminated, &mut command) {
+                command.terminate();
+            }
+            if over || ended || interrupted || terminated || self.pipeline.print_closed() {
                 return Ok(());
             }
         }

@@ -39,7 +39,7 @@ pub enum Error {
         reason: String,
     },
     /// The operating system refused.
-    #[error("failed to {action} {path}: {source}")]
+    #[error("failed to {action} {path}")]
     Io {
         /// Verb, as in "failed to open".
         action: &'static str,
@@ -49,7 +49,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Arrow or Parquet refused rows that this program made.
-    #[error("failed to encode {path}: {source}")]
+    #[error("failed to encode {path}")]
     Encode {
         /// The file being written.
         path: PathBuf,
@@ -57,7 +57,7 @@ pub enum Error {
         source: parquet::errors::ParquetError,
     },
     /// Columns do not fit the table they are meant for.
-    #[error("failed to build table {table}: {source}")]
+    #[error("failed to build table {table}")]
     Table {
         /// The table's name.
         table: &'static str,
