@@ -3,7 +3,8 @@
 //! Only text symbols are kept: an address is never named after data.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 
 /// Where a kernel address lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,45 +49,62 @@ impl Symbols {
     /// Reads the symbols of the running kernel; none if it does not show them.
     #[must_use]
     pub fn read() -> Self {
-        let text = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
         let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
-        Self::parse(&text, &modules)
+        match File::open("/proc/kallsyms") {
+            Ok(file) => Self::parse(BufReader::new(file), &modules),
+            Err(_) => Self::default(),
+        }
     }
 
-    /// Parses the texts of `/proc/kallsyms` and `/proc/modules`. Addresses that
+    /// Parses `/proc/kallsyms` and the text of `/proc/modules`. Addresses that
     /// read as zero, as they do without CAP_SYSLOG, are left out.
     #[must_use]
-    pub fn parse(kallsyms: &str, modules: &str) -> Self {
+    pub fn parse(mut kallsyms: impl BufRead, modules: &str) -> Self {
         let mut this = Self::default();
         let bases: HashMap<&str, u64> = modules.lines().filter_map(module_base).collect();
-        let mut index: HashMap<&str, u16> = HashMap::new();
-        for line in kallsyms.lines() {
-            let mut fields = line.split_ascii_whitespace();
-            let (Some(address), Some(kind), Some(name)) =
-                (fields.next(), fields.next(), fields.next())
-            else {
-                continue;
-            };
-            let module = fields.next().map_or(KERNEL, |m| m.trim_matches(['[', ']']));
-            let address = u64::from_str_radix(address, 16).unwrap_or(0);
-            let is_base = name == "_stext" && module == KERNEL;
-            if address == 0 || !(matches!(kind, "t" | "T" | "w" | "W") || is_base) {
-                continue;
-            }
-            let module = *index.entry(module).or_insert_with(|| {
-                this.modules.push(Module {
-                    name: module.into(),
-                    base: bases.get(module).copied().unwrap_or(0),
-                });
-                (this.modules.len() - 1) as u16
-            });
-            if is_base {
-                this.modules[usize::from(module)].base = address;
-            }
-            this.push(address, name, module);
+        let mut line = String::new();
+        // Line by line: the whole text is larger than what is kept of it.
+        while kallsyms.read_line(&mut line).is_ok_and(|n| n > 0) {
+            this.add(&line, &bases);
+            line.clear();
         }
         this.symbols.sort_by_key(|s| s.address);
+        this.symbols.shrink_to_fit();
+        this.names.shrink_to_fit();
         this
+    }
+
+    fn add(&mut self, line: &str, bases: &HashMap<&str, u64>) -> Option<()> {
+        let mut fields = line.split_ascii_whitespace();
+        let address = u64::from_str_radix(fields.next()?, 16).ok()?;
+        let kind = fields.next()?;
+        let name = fields.next()?;
+        let module = fields
+            .next()
+            .map_or(KERNEL, |m| m.trim_matches(['[', ']']));
+        let is_base = name == "_stext" && module == KERNEL;
+        if address == 0 || !(matches!(kind, "t" | "T" | "w" | "W") || is_base) {
+            return None;
+        }
+        let module = self.module(module, bases);
+        if is_base {
+            self.modules[usize::from(module)].base = address;
+        }
+        self.push(address, name, module);
+        Some(())
+    }
+
+    fn module(&mut self, name: &str, bases: &HashMap<&str, u64>) -> u16 {
+        // Symbols of a module stand together: it is nearly always the last.
+        let known = self.modules.iter().rposition(|m| m.name == name);
+        let index = known.unwrap_or_else(|| {
+            self.modules.push(Module {
+                name: name.into(),
+                base: bases.get(name).copied().unwrap_or(0),
+            });
+            self.modules.len() - 1
+        });
+        index as u16
     }
 
     fn push(&mut self, address: u64, name: &str, module: u16) {
@@ -197,7 +215,7 @@ ffffffffa0001000 t bpf_prog_0123456789abcdef_on_fork\t[bpf]
 
     #[test]
     fn an_address_is_named_after_the_function_that_holds_it() {
-        let symbols = Symbols::parse(KALLSYMS, MODULES);
+        let symbols = Symbols::parse(KALLSYMS.as_bytes(), MODULES);
         let place = symbols.place(0xffff_ffff_8100_0208).unwrap();
         assert_eq!(place.function, "do_fork", "data is no name for code");
         assert_eq!((place.module, place.offset), (KERNEL, 0x208));
@@ -210,7 +228,7 @@ ffffffffa0001000 t bpf_prog_0123456789abcdef_on_fork\t[bpf]
 
     #[test]
     fn zeroed_addresses_are_no_symbols() {
-        assert!(Symbols::parse("0000000000000000 T _stext\n", "").is_empty());
+        assert!(Symbols::parse(b"0000000000000000 T _stext\n".as_slice(), "").is_empty());
     }
 
     #[test]

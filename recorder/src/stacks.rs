@@ -386,7 +386,7 @@ mod tests {
             base + 0x300,
             base + 0x400
         );
-        Stacks::new(Symbols::parse(&kallsyms, ""), Some("cafe".into()), "6.1")
+        Stacks::new(Symbols::parse(kallsyms.as_bytes(), ""), Some("cafe".into()), "6.1")
     }
 
     #[test]
