@@ -1,1 +1,24 @@
-//! x
+//! Answers questions about a whence recording, offline.
+//!
+//! A recording is opened and checked by [`recording`], shown to SQL by
+//! [`catalog`] and [`session`], and asked by the [`commands`]. Trees
+//! ([`forest`]) and call paths ([`paths`]) are plain algorithms over arrays;
+//! [`render`] is the only way by which anything from a recording gets out.
+//!
+//! Nothing here knows of BPF, of the recorder's process, or of this host: what
+//! is not in the recording is not known.
+
+pub mod catalog;
+pub mod cli;
+pub mod commands;
+pub mod error;
+pub mod forest;
+pub mod functions;
+pub mod loss;
+pub mod paths;
+pub mod recording;
+pub mod render;
+pub mod session;
+pub mod stacks;
+
+pub use error::{Error, Result};

@@ -1,0 +1,290 @@
+//! The command line. Its doc comments are the help.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::render::Format;
+
+/// Answers, from a recording: who started this process, and how does one get
+/// to this function?
+#[derive(Debug, Parser)]
+#[command(
+    name = "whence",
+    version,
+    after_help = "Exit status: 0 success, 1 error, 2 usage, 4 not a recording or corrupt, \
+                  5 a resource limit was met."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Record this host: runs `whence-record` with all that follows
+    #[command(disable_help_flag = true)]
+    Record {
+        /// Passed to `whence-record` as they are; see `whence record --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// What is in a recording, and how complete it is
+    Info(Info),
+    /// The process tree, with times, exit status and command lines
+    Tree(Tree),
+    /// Every chain of ancestors that ran a program
+    Who(Who),
+    /// The call paths that lead to a function
+    Why(Why),
+    /// Functions and processes by CPU time
+    Top(Top),
+    /// The events in order, as a live tool would have printed them
+    Replay(Replay),
+    /// Ask in SQL, or run a named query
+    Query(Query),
+}
+
+/// Which recordings are asked, and within which bounds.
+#[derive(Clone, Debug, Args)]
+pub struct Source {
+    /// A recording, or a folder of recordings; may be repeated. Without it, the
+    /// newest *.whence in the current directory
+    #[arg(short = 'i', long = "input", value_name = "REC")]
+    pub input: Vec<PathBuf>,
+    /// Memory that queries may use before they spill to disk, such as 256MB
+    /// [default: half of this machine's]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub max_memory: Option<u64>,
+}
+
+/// How the answer is written.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Output {
+    /// How to write the answer. What was lost is said on standard error for all
+    /// but `table`
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// `whence info`
+#[derive(Debug, Args)]
+pub struct Info {
+    /// Where to read.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to write.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `whence tree`
+#[derive(Debug, Args)]
+pub struct Tree {
+    /// Where to read.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to write.
+    #[command(flatten)]
+    pub output: Output,
+    /// Only processes that had this pid, their ancestors and descendants
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<i32>,
+    /// Only processes whose name or command line matches, their ancestors and
+    /// descendants
+    #[arg(long = "match", value_name = "REGEX", conflicts_with = "pid")]
+    pub pattern: Option<String>,
+    /// Only processes that were alive then: HH:MM:SS (UTC, of the day of the
+    /// recording), or a time such as 2026-01-31T13:16:29Z
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Print equal siblings one by one
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `whence who`
+#[derive(Debug, Args)]
+pub struct Who {
+    /// Where to read.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to write.
+    #[command(flatten)]
+    pub output: Output,
+    /// Regular expression for the program's name
+    #[arg(value_name = "PATTERN")]
+    pub pattern: String,
+    /// Match the whole command line instead of the name
+    #[arg(long)]
+    pub cmdline: bool,
+    /// Print all chains, not only the ten with the most runs
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `whence why`
+#[derive(Debug, Args)]
+pub struct Why {
+    /// Where to read.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to write.
+    #[command(flatten)]
+    pub output: Output,
+    /// A recorded event, such as block_rq_complete, or any function in the
+    /// stacks
+    #[arg(value_name = "FUNCTION")]
+    pub function: String,
+    /// Only stacks of this event [default: the event of that name, else CPU
+    /// samples]
+    #[arg(long, value_name = "EVENT")]
+    pub event: Option<String>,
+    /// Only stacks of processes that had this pid
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<i32>,
+    /// Fold paths with less than this share, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
+    pub min_share: f64,
+    /// Print every path, and the code that an interrupt interrupted
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `whence top`
+#[derive(Debug, Args)]
+pub struct Top {
+    /// Where to read.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to write.
+    #[command(flatten)]
+    pub output: Output,
+    /// Which event to count [default: CPU samples]
+    #[arg(long, value_name = "EVENT")]
+    pub event: Option<String>,
+    /// Only samples of processes that had this pid
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<i32>,
+    /// Rows of each list
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    pub rows: usize,
+}
+
+/// `whence replay`
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Where to read.
+    #[command(flatten)]
+    pub source: Source,
+    /// `max` for no pauses, or how many times faster than it happened
+    #[arg(long, value_name = "N|max", default_value = "max", value_parser = parse_speed)]
+    pub speed: Speed,
+    /// Print CPU samples too
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `whence query`
+#[derive(Debug, Args)]
+pub struct Query {
+    /// Where to read.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to write.
+    #[command(flatten)]
+    pub output: Output,
+    /// SQL, or the name of a query; see --list
+    #[arg(value_name = "SQL|NAME", required_unless_present_any = ["file", "list"])]
+    pub query: Option<String>,
+    /// Read the SQL from a file; - is standard input
+    #[arg(short = 'f', long, value_name = "FILE", conflicts_with_all = ["query", "list"])]
+    pub file: Option<PathBuf>,
+    /// A value for a parameter of the query, written $k there; may be repeated
+    #[arg(long = "param", value_name = "K=V", value_parser = parse_param)]
+    pub params: Vec<(String, String)>,
+    /// List the named queries, with their parameters
+    #[arg(long, conflicts_with = "query")]
+    pub list: bool,
+    /// Allow statements that write files, create tables or change settings
+    #[arg(long)]
+    pub allow_write: bool,
+}
+
+/// How fast events are replayed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// Without pauses.
+    Max,
+    /// That many times faster than they happened.
+    Times(f64),
+}
+
+fn parse_speed(text: &str) -> Result<Speed, String> {
+    if text == "max" {
+        return Ok(Speed::Max);
+    }
+    match text.parse::<f64>() {
+        Ok(times) if times.is_finite() && times > 0.0 => Ok(Speed::Times(times)),
+        _ => Err("give a number above 0, or max".into()),
+    }
+}
+
+fn parse_param(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err("give NAME=VALUE".into()),
+    }
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let upper = text.trim().to_ascii_uppercase();
+    let digits = upper.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match upper[digits.len()..].trim() {
+        "" | "B" => 1,
+        "K" | "KB" | "KIB" => 1 << 10,
+        "M" | "MB" | "MIB" => 1 << 20,
+        "G" | "GB" | "GIB" => 1 << 30,
+        _ => return Err("give a size such as 256MB or 2GB".into()),
+    };
+    digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(unit))
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| "give a size such as 256MB or 2GB".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        assert_eq!(parse_size("256MB"), Ok(256 << 20));
+        assert_eq!(parse_size("2 GiB"), Ok(2 << 30));
+        assert_eq!(parse_size("17"), Ok(17));
+        for bad in ["", "MB", "-1", "1.5GB", "0", "99999999999G"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn speeds_are_numbers_or_max() {
+        assert_eq!(parse_speed("max"), Ok(Speed::Max));
+        assert_eq!(parse_speed("10"), Ok(Speed::Times(10.0)));
+        for bad in ["0", "-1", "fast", "NaN", "inf"] {
+            assert!(parse_speed(bad).is_err(), "{bad}");
+        }
+    }
+}

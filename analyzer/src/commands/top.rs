@@ -1,0 +1,196 @@
+//! `whence top`: where CPU time, or any other event, goes: by function and by
+//! process.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array as _, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{Field, Schema};
+use whence_schemas::quote::printable;
+
+use super::{Answer, session};
+use crate::cli::Top;
+use crate::paths::samples::{Filter, Weighted, aggregate};
+use crate::paths::select::{CPU_EVENTS, short};
+use crate::render::text;
+use crate::stacks::{Function, Stacks};
+use crate::{Error, Result};
+
+/// Weights of one function: where it runs itself, and where it is on the path.
+#[derive(Clone, Copy, Default)]
+struct Weights {
+    own: i64,
+    total: i64,
+}
+
+/// The event's weights added up.
+struct Sums {
+    functions: Vec<(String, Weights)>,
+    processes: Vec<(String, i64)>,
+    whole: i64,
+}
+
+/// Adds up and writes the heaviest.
+///
+/// # Errors
+/// [`Error::Usage`] if there is no such event.
+pub async fn run(args: &Top) -> Result<()> {
+    let session = session(&args.source, false)?;
+    let filter = Filter { pid: args.pid };
+    let weighted = aggregate(&session.state(), &session.recordings, &filter).await?;
+    let event = chosen(&weighted, args.event.as_deref())?;
+    let stacks = Stacks::load(&session.recordings)?;
+    let sums = sums(&weighted, &stacks, &event);
+    let mut answer = Answer::begin(args.output.format, &session.recordings)?;
+    if !args.output.format.is_human() {
+        let rows = rows(&sums, &event)?;
+        answer.rows(&rows.schema(), &[rows])?;
+        return answer.finish();
+    }
+    let is_time = event == "cpu-clock";
+    let amount = |weight: i64| match is_time {
+        true => text::duration(weight),
+        false => text::count(weight),
+    };
+    answer.title(&format!(
+        "{event}: {} outside the idle task",
+        amount(sums.whole)
+    ))?;
+    answer.line("")?;
+    answer.line("    self   total  function")?;
+    for (name, weights) in sums.functions.iter().take(args.rows) {
+        let line = format!(
+            "  {:>6}  {:>6}  {}",
+            text::share(weights.own, sums.whole),
+            text::share(weights.total, sums.whole),
+            printable(name)
+        );
+        answer.line(&line)?;
+    }
+    answer.line("")?;
+    answer.line("   share  process")?;
+    for (name, weight) in sums.processes.iter().take(args.rows) {
+        let line = format!(
+            "  {:>6}  {}  {}",
+            text::share(*weight, sums.whole),
+            printable(name),
+            answer.screen.dim(&amount(*weight))
+        );
+        answer.line(&line)?;
+    }
+    answer.finish()
+}
+
+fn chosen(weighted: &[Weighted], wanted: Option<&str>) -> Result<String> {
+    let mut events: Vec<&str> = weighted.iter().map(|row| row.event.as_str()).collect();
+    events.dedup();
+    let named = |event: &&&str| match wanted {
+        Some(wanted) => **event == wanted || short(event) == wanted,
+        None => CPU_EVENTS.contains(event),
+    };
+    if let Some(event) = events.iter().find(named) {
+        return Ok((*event).to_owned());
+    }
+    let recorded = match events.is_empty() {
+        true => "no stacks were recorded; record with --sample or --stack".into(),
+        false => format!("recorded: {}; choose with --event", events.join(", ")),
+    };
+    Err(Error::Usage(match wanted {
+        Some(wanted) => format!("no event {wanted} was recorded; {recorded}"),
+        None => format!("no CPU samples were recorded; {recorded}"),
+    }))
+}
+
+/// Adds up by function and by process. Time in the idle task is no use of a CPU
+/// and is left out.
+fn sums(weighted: &[Weighted], stacks: &Stacks, event: &str) -> Sums {
+    let mut functions: HashMap<Function, Weights> = HashMap::new();
+    let mut processes: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut whole = 0_i64;
+    let busy = |row: &&Weighted| row.event == event && row.context != "idle";
+    for row in weighted.iter().filter(busy) {
+        whole = whole.saturating_add(row.weight);
+        let of_process = processes.entry(&row.comm).or_default();
+        *of_process = of_process.saturating_add(row.weight);
+        let user = row.user.map_or(&[][..], |id| stacks.functions(id));
+        let kernel = row.kernel.map_or(&[][..], |id| stacks.functions(id));
+        let path = || user.iter().chain(kernel);
+        // A function that recurses is on the path once.
+        for function in path().collect::<HashSet<_>>() {
+            let weights = functions.entry(*function).or_default();
+            weights.total = weights.total.saturating_add(row.weight);
+        }
+        if let Some(leaf) = path().last() {
+            let weights = functions.entry(*leaf).or_default();
+            weights.own = weights.own.saturating_add(row.weight);
+        }
+    }
+    let mut functions: Vec<(String, Weights)> = functions
+        .into_iter()
+        .map(|(function, weights)| (stacks.name(function).to_owned(), weights))
+        .collect();
+    functions.sort_by(|a, b| {
+        let key = |w: &Weights| (w.own, w.total);
+        key(&b.1).cmp(&key(&a.1)).then_with(|| a.0.cmp(&b.0))
+    });
+    let mut processes: Vec<(String, i64)> = processes
+        .into_iter()
+        .map(|(comm, weight)| (comm.to_owned(), weight))
+        .collect();
+    processes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Sums {
+        functions,
+        processes,
+        whole,
+    }
+}
+
+/// One row for each function and process: `event`, `kind` (`function` or
+/// `process`), `name`, `self_weight`, `total_weight`, `self_share`,
+/// `total_share`.
+fn rows(sums: &Sums, event: &str) -> Result<RecordBatch> {
+    let process = |weight: i64| Weights {
+        own: weight,
+        total: weight,
+    };
+    let all: Vec<(&str, &str, Weights)> = sums
+        .functions
+        .iter()
+        .map(|(name, weights)| ("function", name.as_str(), *weights))
+        .chain(
+            sums.processes
+                .iter()
+                .map(|(name, weight)| ("process", name.as_str(), process(*weight))),
+        )
+        .collect();
+    let text = |of: fn(&(&'_ str, &'_ str, Weights)) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(all.iter().map(of)))
+    };
+    let weight = |of: fn(&Weights) -> i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(all.iter().map(|r| of(&r.2))))
+    };
+    let whole = sums.whole.max(1) as f64;
+    let share = |of: fn(&Weights) -> i64| -> ArrayRef {
+        let shares = all.iter().map(|r| of(&r.2) as f64 / whole);
+        Arc::new(Float64Array::from_iter_values(shares))
+    };
+    let events = StringArray::from_iter_values(vec![event; all.len()]);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("event", Arc::new(events)),
+        ("kind", text(|r| r.0.to_owned())),
+        ("name", text(|r| r.1.to_owned())),
+        ("self_weight", weight(|w| w.own)),
+        ("total_weight", weight(|w| w.total)),
+        ("self_share", share(|w| w.own)),
+        ("total_share", share(|w| w.total)),
+    ];
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, column)| Field::new(*name, column.data_type().clone(), true))
+        .collect();
+    let columns = columns.into_iter().map(|(_, column)| column).collect();
+    Ok(RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        columns,
+    )?)
+}

@@ -1,0 +1,237 @@
+//! `whence tree`: the process tree, or the parts of it that matter.
+
+mod draw;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array as _, ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{Field, Schema};
+use jiff::Timestamp;
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+
+use super::{Answer, regex};
+use crate::cli::Tree;
+use crate::forest::Forest;
+use crate::recording::{Boot, Recordings};
+use crate::{Error, Result};
+
+/// Which nodes of a forest are shown, and which of them were asked for.
+struct Part {
+    shown: Vec<u32>,
+    matched: HashSet<u32>,
+    /// Whether anything in particular was asked for.
+    is_filtered: bool,
+}
+
+/// Writes the tree of each boot.
+///
+/// # Errors
+/// [`Error::Usage`] for a bad pattern or time, and where no process matches.
+pub fn run(args: &Tree) -> Result<()> {
+    let recordings = Recordings::open(&args.source.input)?;
+    let forests = Forest::load_all(&recordings)?;
+    let parts = forests
+        .iter()
+        .map(|forest| part(args, &recordings, forest))
+        .collect::<Result<Vec<_>>>()?;
+    let is_filtered = parts.iter().any(|part| part.is_filtered);
+    if is_filtered && parts.iter().all(|part| part.matched.is_empty()) {
+        return Err(nothing(args));
+    }
+    let mut answer = Answer::begin(args.output.format, &recordings)?;
+    if !args.output.format.is_human() {
+        let rows: Vec<RecordBatch> = forests
+            .iter()
+            .zip(&parts)
+            .map(|(forest, part)| rows(forest, part))
+            .collect::<Result<_>>()?;
+        if let Some(first) = rows.first() {
+            answer.rows(&first.schema(), &rows)?;
+        }
+        return answer.finish();
+    }
+    for (forest, part) in forests.iter().zip(&parts) {
+        if forests.len() > 1 {
+            answer.title(&format!(
+                "{}, boot {}",
+                forest.boot.host, forest.boot.boot_id
+            ))?;
+        }
+        if forest.cycles > 0 {
+            let line = format!("{} parent links in a circle were cut", forest.cycles);
+            answer.line(&line)?;
+        }
+        let screen = answer.screen;
+        let matched = part.is_filtered.then_some(&part.matched);
+        draw::Drawing::new(forest, &part.shown, matched, args.all, screen)
+            .each(|line| answer.line(&line))?;
+    }
+    answer.finish()
+}
+
+fn nothing(args: &Tree) -> Error {
+    let what = match (args.pid, &args.pattern) {
+        (Some(pid), _) => format!("no process with pid {pid} is in the recording"),
+        (_, Some(pattern)) => format!("no process matches {pattern:?}"),
+        _ => "no process was alive then".into(),
+    };
+    Error::Usage(format!("{what}; `whence tree` without options shows all"))
+}
+
+/// What of a forest is asked for: matches, their ancestors and descendants, of
+/// those that were alive.
+fn part(args: &Tree, recordings: &Recordings, forest: &Forest) -> Result<Part> {
+    let at_ns = match &args.at {
+        Some(text) => Some(instant(text, recordings, &forest.boot)?),
+        None => None,
+    };
+    let alive = |node: u32| {
+        at_ns.is_none_or(|at| {
+            forest.start_ns(node) <= at && forest.end_ns(node).is_none_or(|end| end >= at)
+        })
+    };
+    let pattern = args.pattern.as_deref().map(regex).transpose()?;
+    let asked = |node: u32| match (&pattern, args.pid) {
+        (Some(pattern), _) => {
+            pattern.is_match(forest.comm(node))
+                || forest.cmdline(node).is_some_and(|l| pattern.is_match(l))
+        }
+        (None, Some(pid)) => forest.pid(node) == pid,
+        (None, None) => true,
+    };
+    let selective = pattern.is_some() || args.pid.is_some();
+    let is_filtered = selective || at_ns.is_some();
+    if !is_filtered {
+        return Ok(Part {
+            shown: forest.order().to_vec(),
+            matched: HashSet::new(),
+            is_filtered,
+        });
+    }
+    let matched: HashSet<u32> = forest
+        .nodes()
+        .filter(|node| alive(*node) && asked(*node))
+        .collect();
+    let mut shown = matched.clone();
+    for node in &matched {
+        let mut at = forest.parent(*node);
+        while let Some(above) = at.filter(|above| shown.insert(*above)) {
+            at = forest.parent(above);
+        }
+    }
+    // Pre-order: a subtree is a range, so below a match that is done all is done.
+    let mut end = 0;
+    for (place, node) in forest.order().iter().enumerate() {
+        if selective && matched.contains(node) {
+            end = end.max(place + forest.subtree(*node).len());
+        }
+        if place < end && alive(*node) {
+            shown.insert(*node);
+        }
+    }
+    let shown = forest
+        .order()
+        .iter()
+        .copied()
+        .filter(|node| shown.contains(node))
+        .collect();
+    Ok(Part {
+        shown,
+        matched,
+        is_filtered,
+    })
+}
+
+/// A time that the user gave, in nanoseconds of CLOCK_BOOTTIME. A time of day is
+/// that of the day on which the recording began.
+fn instant(text: &str, recordings: &Recordings, boot: &Boot) -> Result<i64> {
+    let first = boot.recordings.first().map(|at| &recordings.all[*at]);
+    let clock = first.map_or(boot.clock, |recording| recording.manifest.clock);
+    let bad = || {
+        Error::Usage(format!(
+            "{text:?} is no time; give HH:MM:SS or 2026-01-31T13:16:29Z"
+        ))
+    };
+    let time = match text.parse::<Timestamp>() {
+        Ok(time) => time,
+        Err(_) => {
+            let time: Time = text.parse().map_err(|_| bad())?;
+            let day = Timestamp::from_nanosecond(i128::from(clock.real_ns)).map_err(|_| bad())?;
+            let day = day.to_zoned(TimeZone::UTC).date();
+            let zoned = day.to_datetime(time).to_zoned(TimeZone::UTC);
+            zoned.map_err(|_| bad())?.timestamp()
+        }
+    };
+    let ns = time.as_nanosecond() - i128::from(clock.real_ns) + i128::from(clock.boot_ns);
+    i64::try_from(ns).map_err(|_| bad())
+}
+
+/// One row for each process that is shown, in pre-order.
+fn rows(forest: &Forest, part: &Part) -> Result<RecordBatch> {
+    let nodes = || part.shown.iter().copied();
+    let clock = forest.boot.clock;
+    let constant = |text: &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(vec![text; part.shown.len()]))
+    };
+    let time = |of: &dyn Fn(u32) -> Option<i64>| -> ArrayRef {
+        let times = nodes().map(|node| of(node).map(|ns| clock.wall_us(ns)));
+        Arc::new(TimestampMicrosecondArray::from_iter(times).with_timezone("UTC"))
+    };
+    let int = |of: &dyn Fn(u32) -> Option<i64>| -> ArrayRef {
+        Arc::new(Int64Array::from_iter(nodes().map(of)))
+    };
+    let int32 = |of: &dyn Fn(u32) -> Option<i32>| -> ArrayRef {
+        Arc::new(Int32Array::from_iter(nodes().map(of)))
+    };
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("host", constant(&forest.boot.host)),
+        ("boot_id", constant(&forest.boot.boot_id)),
+        ("depth", int32(&|n| i32::try_from(forest.depth(n)).ok())),
+        ("upid", int(&|n| Some(forest.upid(n)))),
+        (
+            "parent_upid",
+            int(&|n| forest.parent(n).map(|p| forest.upid(p))),
+        ),
+        ("pid", int32(&|n| Some(forest.pid(n)))),
+        (
+            "comm",
+            Arc::new(StringArray::from_iter_values(
+                nodes().map(|n| forest.comm(n)),
+            )),
+        ),
+        (
+            "cmdline",
+            Arc::new(StringArray::from_iter(nodes().map(|n| forest.cmdline(n)))),
+        ),
+        ("start_time", time(&|n| Some(forest.start_ns(n)))),
+        ("end_time", time(&|n| forest.end_ns(n))),
+        ("exit_code", int32(&|n| forest.exit_code(n))),
+        ("exit_signal", int32(&|n| forest.exit_signal(n))),
+        (
+            "source",
+            Arc::new(StringArray::from_iter_values(
+                nodes().map(|n| forest.source(n)),
+            )),
+        ),
+        (
+            "matched",
+            Arc::new(BooleanArray::from_iter(
+                nodes().map(|n| Some(!part.is_filtered || part.matched.contains(&n))),
+            )),
+        ),
+    ];
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, column)| Field::new(*name, column.data_type().clone(), true))
+        .collect();
+    let columns = columns.into_iter().map(|(_, column)| column).collect();
+    Ok(RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        columns,
+    )?)
+}

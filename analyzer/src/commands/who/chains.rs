@@ -1,0 +1,345 @@
+//! Groups runs by the chain of ancestors that led to them.
+//!
+//! A chain is what its processes are called and how they were called, not their
+//! pids: a script that starts a subshell for each run is one chain. Chains are
+//! interned from the root down, so each process is looked at once, however many
+//! runs hang below it and however deep it is.
+
+use std::collections::{HashMap, HashSet};
+
+use super::find::{Caller, Found, Run};
+use super::period::{Period, period};
+use crate::forest::Forest;
+
+/// No link.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// One link of chains: a program, and the link above it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    parent: u32,
+    forest: usize,
+    comm: String,
+    cmdline: Option<String>,
+    form: Form,
+}
+
+/// How a link came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Form {
+    /// A process with a program of its own.
+    Process,
+    /// A copy of its parent that executed nothing, such as a subshell.
+    Copy,
+    /// A program that its process had executed before the next one: same pid.
+    Before,
+}
+
+/// A link as one chain has it.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    pub(super) comm: String,
+    pub(super) cmdline: Option<String>,
+    pub(super) form: Form,
+    /// One of its processes; the only one if `processes` is 1.
+    pub(super) node: u32,
+    /// How many different processes it stands for in this chain.
+    pub(super) processes: usize,
+}
+
+/// A command line, and how often it was run.
+#[derive(Clone, Debug)]
+pub(super) struct Example {
+    pub(super) cmdline: String,
+    pub(super) runs: usize,
+}
+
+/// All runs of one chain.
+#[derive(Debug)]
+pub(super) struct Chain {
+    /// Index of the boot's forest.
+    pub(super) forest: usize,
+    /// From the root down to the parent.
+    pub(super) links: Vec<Link>,
+    /// Whether the root is one that nobody saw the origin of.
+    pub(super) root: u32,
+    /// Runs while it was recorded.
+    pub(super) runs: usize,
+    /// Processes that were there before.
+    pub(super) before: usize,
+    /// Name of the program, by how often.
+    pub(super) comms: Vec<(String, usize)>,
+    /// Distinct command lines, the most frequent first.
+    pub(super) examples: Vec<Example>,
+    /// First and last run, nanoseconds of CLOCK_BOOTTIME.
+    pub(super) first_ns: i64,
+    /// See `first_ns`.
+    pub(super) last_ns: i64,
+    /// Its rhythm.
+    pub(super) period: Option<Period>,
+    /// Stacks that led to runs, the most frequent first.
+    pub(super) callers: Vec<(Caller, usize)>,
+    /// One of the processes that ran it.
+    pub(super) node: u32,
+}
+
+/// Groups all runs, the most frequent chain first.
+pub(super) fn group(forests: &[Forest], found: &Found) -> Vec<Chain> {
+    let mut links = Links::default();
+    let mut groups: HashMap<u32, Vec<&Run>> = HashMap::new();
+    let mut order = Vec::new();
+    for run in &found.runs {
+        let link = links.above(forests, found, run);
+        let group = groups.entry(link).or_insert_with(|| {
+            order.push(link);
+            Vec::new()
+        });
+        group.push(run);
+    }
+    let mut chains: Vec<Chain> = order
+        .iter()
+        .filter_map(|link| {
+            let runs = groups.get(link)?;
+            Some(chain(forests, &links, *link, runs))
+        })
+        .collect();
+    chains.sort_by(|a, b| {
+        let key = |c: &Chain| (c.runs, c.before, c.last_ns);
+        key(b).cmp(&key(a))
+    });
+    chains
+}
+
+/// Distinct links of all chains, and the link of each process.
+#[derive(Default)]
+struct Links {
+    keys: Vec<Key>,
+    by_key: HashMap<Key, u32>,
+    /// Link of a process as it was at a time: by forest, node and the number of
+    /// programs that it had executed by then.
+    of_process: HashMap<(usize, u32, usize), u32>,
+}
+
+impl Links {
+    /// The link right above a run: what its process ran before, else its
+    /// parent.
+    fn above(&mut self, forests: &[Forest], found: &Found, run: &Run) -> u32 {
+        let images = images(found, run.forest, run.node);
+        let earlier = images.partition_point(|image| image.ts_ns < run.ts_ns);
+        let forest = &forests[run.forest];
+        let mut link = match forest.parent(run.node) {
+            Some(parent) => self.of(
+                forests,
+                found,
+                run.forest,
+                parent,
+                forest.start_ns(run.node),
+            ),
+            None => NONE,
+        };
+        for image in &images[..earlier] {
+            link = self.intern(Key {
+                parent: link,
+                forest: run.forest,
+                comm: image.comm.clone(),
+                cmdline: Some(image.cmdline.clone()),
+                form: Form::Before,
+            });
+        }
+        link
+    }
+
+    /// The link of a process as it was at a moment.
+    fn of(
+        &mut self,
+        forests: &[Forest],
+        found: &Found,
+        forest: usize,
+        node: u32,
+        at_ns: i64,
+    ) -> u32 {
+        // Up to a process whose link is known, then down again.
+        let mut todo = Vec::new();
+        let (mut at, mut when) = (Some(node), at_ns);
+        let mut link = NONE;
+        while let Some(node) = at {
+            let executed = images(found, forest, node).partition_point(|i| i.ts_ns <= when);
+            if let Some(known) = self.of_process.get(&(forest, node, executed)) {
+                link = *known;
+                break;
+            }
+            todo.push((node, executed));
+            when = forests[forest].start_ns(node);
+            at = forests[forest].parent(node);
+        }
+        for (node, executed) in todo.into_iter().rev() {
+            link = self.link(&forests[forest], found, forest, node, executed, link);
+            self.of_process.insert((forest, node, executed), link);
+        }
+        link
+    }
+
+    fn link(
+        &mut self,
+        forest: &Forest,
+        found: &Found,
+        at: usize,
+        node: u32,
+        executed: usize,
+        parent: u32,
+    ) -> u32 {
+        let images = images(found, at, node);
+        let own = executed.checked_sub(1).and_then(|last| images.get(last));
+        let above = self.keys.get(parent as usize);
+        let (comm, cmdline) = match (own, above) {
+            (Some(image), _) => (image.comm.clone(), Some(image.cmdline.clone())),
+            // It executed something only later: until then it was a copy.
+            (None, Some(above)) if !images.is_empty() && forest.source(node) == "fork" => {
+                (above.comm.clone(), above.cmdline.clone())
+            }
+            _ => (
+                forest.comm(node).to_owned(),
+                forest.cmdline(node).map(str::to_owned),
+            ),
+        };
+        let same = above.is_some_and(|above| above.comm == comm && above.cmdline == cmdline);
+        if own.is_none() && same {
+            if above.is_some_and(|above| above.form == Form::Copy) {
+                return parent;
+            }
+            return self.intern(Key {
+                parent,
+                forest: at,
+                comm,
+                cmdline,
+                form: Form::Copy,
+            });
+        }
+        self.intern(Key {
+            parent,
+            forest: at,
+            comm,
+            cmdline,
+            form: Form::Process,
+        })
+    }
+
+    fn intern(&mut self, key: Key) -> u32 {
+        if let Some(known) = self.by_key.get(&key) {
+            return *known;
+        }
+        let link = self.keys.len() as u32;
+        self.keys.push(key.clone());
+        self.by_key.insert(key, link);
+        link
+    }
+
+    /// Links from a root down to this one.
+    fn down_to(&self, link: u32) -> Vec<u32> {
+        let up = std::iter::successors(Some(link), |link| {
+            self.keys.get(*link as usize).map(|key| key.parent)
+        });
+        let mut links: Vec<u32> = up.take_while(|link| *link != NONE).collect();
+        links.reverse();
+        links
+    }
+}
+
+fn images(found: &Found, forest: usize, node: u32) -> &[super::find::Image] {
+    found.images.get(&(forest, node)).map_or(&[], Vec::as_slice)
+}
+
+fn chain(forests: &[Forest], links: &Links, link: u32, runs: &[&Run]) -> Chain {
+    let forest_at = runs[0].forest;
+    let forest = &forests[forest_at];
+    let recorded: Vec<&&Run> = runs.iter().filter(|run| !run.before).collect();
+    let times: Vec<i64> = recorded.iter().map(|run| run.ts_ns).collect();
+    let all_times = || runs.iter().map(|run| run.ts_ns);
+    let nodes: HashSet<u32> = runs.iter().map(|run| run.node).collect();
+    let processes = processes(forest, links, forest_at, runs);
+    let ids = links.down_to(link);
+    let run_nodes = nodes.len();
+    let as_link = |id: &u32| {
+        let key = &links.keys[*id as usize];
+        let (node, count) = match processes.get(id) {
+            Some((node, count)) => (*node, *count),
+            // A program that the process itself ran before.
+            None => (runs[0].node, run_nodes),
+        };
+        Link {
+            comm: key.comm.clone(),
+            cmdline: key.cmdline.clone(),
+            form: key.form,
+            node,
+            processes: count,
+        }
+    };
+    let root = std::iter::once(runs[0].node)
+        .chain(forest.ancestors(runs[0].node))
+        .last()
+        .unwrap_or(runs[0].node);
+    Chain {
+        forest: forest_at,
+        links: ids.iter().map(as_link).collect(),
+        root,
+        runs: recorded.len(),
+        before: runs.len() - recorded.len(),
+        comms: by_count(runs.iter().map(|run| run.comm.as_str()))
+            .into_iter()
+            .map(|(comm, n)| (comm.to_owned(), n))
+            .collect(),
+        examples: by_count(runs.iter().map(|run| run.cmdline.as_str()))
+            .into_iter()
+            .map(|(cmdline, runs)| Example {
+                cmdline: cmdline.to_owned(),
+                runs,
+            })
+            .collect(),
+        first_ns: all_times().min().unwrap_or(0),
+        last_ns: all_times().max().unwrap_or(0),
+        period: period(&times),
+        callers: by_count(recorded.iter().filter_map(|run| run.stack)),
+        node: runs[0].node,
+    }
+}
+
+/// For each link above the runs, one of its processes and how many there are.
+fn processes(
+    forest: &Forest,
+    links: &Links,
+    forest_at: usize,
+    runs: &[&Run],
+) -> HashMap<u32, (u32, usize)> {
+    // The states of a process that are in some chain.
+    let mut of_node: HashMap<u32, Vec<u32>> = HashMap::new();
+    for ((at, node, _), link) in &links.of_process {
+        if *at == forest_at {
+            of_node.entry(*node).or_default().push(*link);
+        }
+    }
+    let mut seen = HashSet::new();
+    let mut counted: HashMap<u32, (u32, usize)> = HashMap::new();
+    for run in runs {
+        let mut at = forest.parent(run.node);
+        while let Some(node) = at.filter(|node| seen.insert(*node)) {
+            for link in of_node.get(&node).into_iter().flatten() {
+                let entry = counted.entry(*link).or_insert((node, 0));
+                entry.0 = entry.0.min(node);
+                entry.1 += 1;
+            }
+            at = forest.parent(node);
+        }
+    }
+    counted
+}
+
+/// Distinct values with their number, the most frequent first.
+fn by_count<T: Ord + std::hash::Hash + Copy>(values: impl Iterator<Item = T>) -> Vec<(T, usize)> {
+    let mut counts: HashMap<T, usize> = HashMap::new();
+    for value in values {
+        *counts.entry(value).or_default() += 1;
+    }
+    let mut counts: Vec<(T, usize)> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    counts
+}

@@ -1,0 +1,40 @@
+//! `whence why`: how does one get to this function?
+
+mod show;
+
+use super::{Answer, session};
+use crate::Result;
+use crate::cli::Why;
+use crate::functions::call_path_rows;
+use crate::paths::samples::{Filter, aggregate};
+use crate::paths::select::{Cut, select};
+use crate::stacks::Stacks;
+
+/// Merges the call paths into the function and writes them.
+///
+/// # Errors
+/// [`Error::Usage`](crate::Error::Usage) with near names if there is none.
+pub async fn run(args: &Why) -> Result<()> {
+    let session = session(&args.source, false)?;
+    let filter = Filter { pid: args.pid };
+    let state = session.state();
+    let weighted = aggregate(&state, &session.recordings, &filter).await?;
+    let mut stacks = Stacks::load(&session.recordings)?;
+    let cut = Cut {
+        user: args.all,
+        interrupted: args.all,
+    };
+    let event = args.event.as_deref();
+    let selection = select(&weighted, &mut stacks, &args.function, event, cut)?;
+    let mut answer = Answer::begin(args.output.format, &session.recordings)?;
+    if args.output.format.is_human() {
+        let least = if args.all { 0.0 } else { args.min_share };
+        for line in show::lines(&selection, &stacks, &args.function, least, answer.screen) {
+            answer.line(&line)?;
+        }
+        return answer.finish();
+    }
+    let rows = call_path_rows(&selection, &stacks)?;
+    answer.rows(&rows.schema(), &[rows])?;
+    answer.finish()
+}

@@ -1,0 +1,222 @@
+//! Opens recordings: finds them, checks them, and says what is wrong.
+//!
+//! A defect of one segment does not stop an answer from the others; it is kept
+//! as a finding, and every answer prints it. Only if nothing is left does
+//! opening fail.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use whence_schemas::manifest::{Clock, Manifest, State};
+use whence_schemas::read::{self, Batches, SegmentFile};
+use whence_schemas::{TableDef, layout};
+
+use crate::{Error, Result};
+
+/// A recording that was opened and checked.
+#[derive(Debug)]
+pub struct Recording {
+    /// Its directory, absolute.
+    pub dir: PathBuf,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// The segments that can be read.
+    pub segments: Vec<Segment>,
+    /// What is wrong with the others.
+    pub findings: Vec<whence_schemas::Error>,
+}
+
+/// A segment whose footer was read.
+#[derive(Debug)]
+pub struct Segment {
+    /// Table, path, size, what the manifest says.
+    pub file: SegmentFile,
+    /// Rows, as its footer says.
+    pub rows: u64,
+}
+
+impl Recording {
+    /// Opens the recording at `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Recording`] if it is none, [`Error::Unusable`] if none of its
+    /// segments can be read.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let manifest = Manifest::read(dir)?;
+        let dir = fs::canonicalize(dir)
+            .map_err(whence_schemas::Error::io("open", dir))
+            .map_err(Error::Recording)?;
+        let found = read::inventory(&dir, &manifest);
+        let mut findings = found.findings;
+        let mut segments = Vec::with_capacity(found.segments.len());
+        for file in found.segments {
+            match Batches::open(&file.path, file.def, &[]) {
+                Ok(opened) => segments.push(Segment {
+                    rows: opened.rows(),
+                    file,
+                }),
+                Err(finding) => findings.push(finding),
+            }
+        }
+        if let (true, Some(finding)) = (segments.is_empty(), findings.first()) {
+            return Err(Error::Unusable {
+                path: dir,
+                reason: finding.to_string(),
+            });
+        }
+        Ok(Self {
+            dir,
+            manifest,
+            segments,
+            findings,
+        })
+    }
+
+    /// The segments of a table that can be read.
+    pub fn segments_of<'a>(&'a self, def: &'a TableDef) -> impl Iterator<Item = &'a Segment> {
+        self.segments.iter().filter(|s| s.file.def.name == def.name)
+    }
+
+    /// Whether its recorder did not end it: it was killed, or still runs.
+    #[must_use]
+    pub fn cut_off(&self) -> bool {
+        self.manifest.state == State::Recording
+    }
+
+    /// Least and greatest time of its events, nanoseconds of CLOCK_BOOTTIME:
+    /// from the first reading of the clocks to the end, or for one that was
+    /// cut off to the last event.
+    #[must_use]
+    pub fn range_ns(&self) -> (i64, i64) {
+        let start = self.manifest.clock.boot_ns;
+        let last = || {
+            let listed = self.segments.iter().filter_map(|s| s.file.listed);
+            listed.filter_map(|l| l.max_ns).max().unwrap_or(start)
+        };
+        (start, self.manifest.end_ns.unwrap_or_else(last).max(start))
+    }
+
+    /// Name of its directory.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = self.dir.file_name().unwrap_or(self.dir.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+}
+
+/// The recordings that are asked together.
+#[derive(Clone, Debug)]
+pub struct Recordings {
+    /// In order of their begin.
+    pub all: Arc<Vec<Recording>>,
+}
+
+/// The recordings of one boot of one host: they speak of the same processes.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// The kernel's random id of the boot.
+    pub boot_id: String,
+    /// Name of the host.
+    pub host: String,
+    /// Clocks of the first recording.
+    pub clock: Clock,
+    /// Indices into [`Recordings::all`], in order of their begin.
+    pub recordings: Vec<usize>,
+}
+
+impl Recordings {
+    /// Opens all recordings at these paths: a recording, or a folder of them.
+    /// Without a path, the newest `*.whence` in the current directory.
+    ///
+    /// # Errors
+    /// [`Error::NoRecording`] if there is none, and as [`Recording::open`].
+    pub fn open(paths: &[PathBuf]) -> Result<Self> {
+        let dirs = if paths.is_empty() {
+            vec![newest(Path::new("."))?]
+        } else {
+            let found: Result<Vec<_>> = paths.iter().map(|path| expand(path)).collect();
+            found?.into_iter().flatten().collect()
+        };
+        let mut all: Vec<Recording> = Vec::with_capacity(dirs.len());
+        for dir in dirs {
+            let recording = Recording::open(&dir)?;
+            let id = &recording.manifest.recording_id;
+            if all.iter().all(|r| r.manifest.recording_id != *id) {
+                all.push(recording);
+            }
+        }
+        all.sort_by_key(|r| (r.manifest.clock.real_ns, r.manifest.recording_id.clone()));
+        Ok(Self { all: Arc::new(all) })
+    }
+
+    /// The boots that they are of, in order of their first recording.
+    #[must_use]
+    pub fn boots(&self) -> Vec<Boot> {
+        let mut boots: Vec<Boot> = Vec::new();
+        for (i, recording) in self.all.iter().enumerate() {
+            let manifest = &recording.manifest;
+            match boots.iter_mut().find(|b| b.boot_id == manifest.boot_id) {
+                Some(boot) => boot.recordings.push(i),
+                None => boots.push(Boot {
+                    boot_id: manifest.boot_id.clone(),
+                    host: manifest.host.hostname.clone(),
+                    clock: manifest.clock,
+                    recordings: vec![i],
+                }),
+            }
+        }
+        boots
+    }
+}
+
+/// A path as recordings: itself, or all in it.
+fn expand(path: &Path) -> Result<Vec<PathBuf>> {
+    if layout::manifest(path).exists() || !path.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let mut found = recordings_in(path)?;
+    if found.is_empty() {
+        return Err(Error::NoRecording(format!(
+            "{} is not a whence recording and holds none: it has no {}",
+            path.display(),
+            layout::MANIFEST
+        )));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn newest(dir: &Path) -> Result<PathBuf> {
+    let written = |path: &PathBuf| {
+        let written = fs::metadata(layout::manifest(path)).and_then(|m| m.modified());
+        (written.ok(), path.clone())
+    };
+    recordings_in(dir)?
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|e| e == layout::EXTENSION))
+        .max_by_key(written)
+        .ok_or_else(|| {
+            Error::NoRecording(
+                "there is no *.whence recording in the current directory; \
+                 name one with -i, or make one with `whence record`"
+                    .into(),
+            )
+        })
+}
+
+fn recordings_in(dir: &Path) -> Result<Vec<PathBuf>> {
+    let io = |source| Error::Io {
+        action: "list",
+        object: dir.display().to_string(),
+        source,
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if layout::manifest(&path).is_file() {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}

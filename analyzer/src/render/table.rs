@@ -1,0 +1,141 @@
+//! Rows in aligned columns. The first rows are held back to find the widths;
+//! the rest follow as they come.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use super::Screen;
+use super::rows::{Out, cells};
+use super::text::{fit, width};
+use crate::{Error, Result};
+
+/// Rows that decide the widths.
+const MEASURED_ROWS: usize = 1_000;
+/// Columns below which no cell is cut.
+const LEAST_CELL: usize = 8;
+const GAP: &str = "  ";
+const TIMES: &str = "%Y-%m-%d %H:%M:%S%.3f";
+
+pub(super) struct Table<'a> {
+    schema: SchemaRef,
+    screen: Screen,
+    out: Out<'a>,
+    held: Vec<Vec<String>>,
+    widths: Option<Vec<usize>>,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(schema: SchemaRef, screen: Screen, out: Out<'a>) -> Self {
+        Self {
+            schema,
+            screen,
+            out,
+            held: Vec::new(),
+            widths: None,
+        }
+    }
+
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let rows = cells(batch, TIMES)?;
+        if let Some(widths) = self.widths.clone() {
+            return rows.iter().try_for_each(|row| self.line(row, &widths));
+        }
+        self.held.extend(rows);
+        if self.held.len() >= MEASURED_ROWS {
+            self.begin()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<()> {
+        if self.widths.is_none() {
+            self.begin()?;
+        }
+        self.out.flush().map_err(Error::output)
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        let names: Vec<String> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        let mut widths: Vec<usize> = names.iter().map(|name| width(name)).collect();
+        for row in &self.held {
+            for (widest, cell) in widths.iter_mut().zip(row) {
+                *widest = width(cell).max(*widest);
+            }
+        }
+        if self.screen.is_terminal {
+            shrink(&mut widths, self.screen.width);
+        }
+        let header = self.aligned(&names, &widths);
+        let header = self.screen.bold(header.trim_end());
+        writeln!(self.out, "{header}").map_err(Error::output)?;
+        for row in std::mem::take(&mut self.held) {
+            self.line(&row, &widths)?;
+        }
+        self.widths = Some(widths);
+        Ok(())
+    }
+
+    fn line(&mut self, row: &[String], widths: &[usize]) -> Result<()> {
+        let line = self.aligned(row, widths);
+        writeln!(self.out, "{}", line.trim_end()).map_err(Error::output)
+    }
+
+    /// Cells in their columns, numbers to the right.
+    fn aligned(&self, row: &[String], widths: &[usize]) -> String {
+        let mut line = String::new();
+        for (i, (cell, columns)) in row.iter().zip(widths).enumerate() {
+            if i > 0 {
+                line.push_str(GAP);
+            }
+            let cell = match self.screen.is_terminal {
+                true => fit(cell, *columns),
+                false => cell.clone(),
+            };
+            let blank = " ".repeat(columns.saturating_sub(width(&cell)));
+            if self.schema.field(i).data_type().is_numeric() {
+                line.push_str(&blank);
+                line.push_str(&cell);
+            } else {
+                line.push_str(&cell);
+                line.push_str(&blank);
+            }
+        }
+        line
+    }
+}
+
+/// Takes from the widest columns until all fit.
+fn shrink(widths: &mut [usize], columns: usize) {
+    let gaps = GAP.len() * widths.len().saturating_sub(1);
+    let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(columns);
+    while excess > 0 {
+        let Some(widest) = widths.iter_mut().max_by_key(|w| **w) else {
+            return;
+        };
+        if *widest <= LEAST_CELL {
+            return;
+        }
+        *widest -= 1;
+        excess -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_widest_columns_give_way_first() {
+        let mut widths = [4, 30, 20];
+        shrink(&mut widths, 40);
+        assert_eq!(widths, [4, 16, 16]);
+        let mut narrow = [8, 8];
+        shrink(&mut narrow, 5);
+        assert_eq!(narrow, [8, 8]);
+    }
+}

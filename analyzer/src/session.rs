@@ -1,0 +1,208 @@
+//! The SQL engine over recordings: its tables, its functions, its bounds.
+//!
+//! Memory is bounded by a pool; what does not fit is spilled to a folder that
+//! only this user can read and that is removed at the end. Only questions are
+//! allowed unless the user says otherwise: text from a stranger, such as a
+//! query in a bug report, must not write or read files.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::common::config::ConfigOptions;
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::SessionState;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement;
+use whence_schemas::{TABLES, process};
+
+use crate::catalog::SegmentTable;
+use crate::forest::ProcessTable;
+use crate::recording::Recordings;
+use crate::{Error, Result, functions};
+
+/// Consumers of memory that an error names.
+const NAMED_CONSUMERS: usize = 3;
+
+/// The bounds of a session.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Bytes of memory for queries; half of what the machine has if `None`.
+    pub max_memory: Option<u64>,
+    /// Whether SQL may write and create.
+    pub allow_write: bool,
+}
+
+/// Recordings and the engine that answers questions about them.
+#[expect(
+    missing_debug_implementations,
+    reason = "the engine's context has none"
+)]
+pub struct Session {
+    /// What is asked.
+    pub recordings: Recordings,
+    context: SessionContext,
+    allow_write: bool,
+    /// Removes the folder for spilling when it is dropped.
+    _spill: tempfile::TempDir,
+}
+
+impl Session {
+    /// A session over recordings.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder for spilling cannot be made.
+    pub fn new(recordings: Recordings, limits: &Limits) -> Result<Self> {
+        let spill = tempfile::Builder::new()
+            .prefix("whence-")
+            .tempdir()
+            .map_err(|source| Error::Io {
+                action: "create",
+                object: "a folder for spilling; set TMPDIR to one that can be written".into(),
+                source,
+            })?;
+        let runtime = runtime(limits, spill.path().to_path_buf())?;
+        let context = SessionContext::new_with_config_rt(config(), runtime);
+        for def in TABLES.iter().filter(|def| def.name != process::DEF.name) {
+            let table = SegmentTable::new(def, recordings.all.iter())?;
+            context.register_table(def.name, Arc::new(table))?;
+        }
+        let table = ProcessTable::new(recordings.clone())?;
+        context.register_table(process::DEF.name, Arc::new(table))?;
+        functions::register(&context, &recordings)?;
+        Ok(Self {
+            recordings,
+            context,
+            allow_write: limits.allow_write,
+            _spill: spill,
+        })
+    }
+
+    /// The state that plans are made in.
+    #[must_use]
+    pub fn state(&self) -> SessionState {
+        self.context.state()
+    }
+
+    /// The statements of a text.
+    ///
+    /// # Errors
+    /// [`Error::Query`] with the place of a syntax error.
+    pub fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
+        let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
+        let parsed = datafusion::sql::parser::DFParser::parse_sql_with_dialect(sql, &dialect)?;
+        Ok(parsed.into_iter().collect())
+    }
+
+    /// Plans one statement, and refuses it if it does more than ask.
+    ///
+    /// # Errors
+    /// [`Error::Query`], [`Error::Usage`] for a statement that is not allowed.
+    pub async fn plan(&self, statement: Statement) -> Result<DataFrame> {
+        let state = self.context.state();
+        if !self.allow_write {
+            refuse_writing(&statement)?;
+        }
+        let plan = state.statement_to_plan(statement).await?;
+        self.check(&plan)?;
+        Ok(self.context.execute_logical_plan(plan).await?)
+    }
+
+    /// Runs one question to the end, with values for its `$name` placeholders.
+    ///
+    /// # Errors
+    /// [`Error::Query`], [`Error::Limit`], [`Error::Corrupt`].
+    pub async fn ask(&self, sql: &str, values: Vec<(&str, Value)>) -> Result<Vec<RecordBatch>> {
+        let frame = self.frame(sql, values).await?;
+        Ok(frame.collect().await?)
+    }
+
+    /// Plans a question of this program, with values for its placeholders.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub async fn frame(&self, sql: &str, values: Vec<(&str, Value)>) -> Result<DataFrame> {
+        let frame = self.context.sql(sql).await?;
+        if values.is_empty() {
+            return Ok(frame);
+        }
+        Ok(frame.with_param_values(values)?)
+    }
+
+    fn check(&self, plan: &LogicalPlan) -> Result<()> {
+        if self.allow_write {
+            return Ok(());
+        }
+        let options = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
+        options
+            .verify_plan(plan)
+            .map_err(|_| refused("it does more than ask"))
+    }
+}
+
+/// A value for a placeholder.
+pub type Value = datafusion::scalar::ScalarValue;
+
+/// Statements that are refused before they are planned, since planning itself
+/// may touch files.
+fn refuse_writing(statement: &Statement) -> Result<()> {
+    match statement {
+        Statement::CreateExternalTable(_) => Err(refused("it creates a table from files")),
+        Statement::CopyTo(_) => Err(refused("it writes files")),
+        Statement::Reset(_) => Err(refused("it changes settings")),
+        Statement::Statement(_) => Ok(()),
+        Statement::Explain(explain) => refuse_writing(&explain.statement),
+    }
+}
+
+fn refused(what: &str) -> Error {
+    Error::Usage(format!(
+        "the statement is refused: {what}; allow it with --allow-write if you trust it"
+    ))
+}
+
+fn runtime(limits: &Limits, spill: PathBuf) -> Result<Arc<RuntimeEnv>> {
+    let bytes = limits.max_memory.unwrap_or_else(default_memory);
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let named = NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(NonZeroUsize::MIN);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), named);
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![spill]));
+    Ok(RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(disk)
+        .build_arc()?)
+}
+
+/// Half of the machine's memory, at least 256 MiB.
+fn default_memory() -> u64 {
+    // SAFETY: sysconf only reads; it has no preconditions.
+    let (pages, size) = unsafe {
+        (
+            libc::sysconf(libc::_SC_PHYS_PAGES),
+            libc::sysconf(libc::_SC_PAGESIZE),
+        )
+    };
+    let bytes = u64::try_from(pages).unwrap_or(0) * u64::try_from(size).unwrap_or(0);
+    (bytes / 2).max(256 << 20)
+}
+
+fn config() -> SessionConfig {
+    let mut options = ConfigOptions::new();
+    options.catalog.information_schema = true;
+    let parquet = &mut options.execution.parquet;
+    // Command lines are wide and filters on them selective: decode only what
+    // passes.
+    parquet.pushdown_filters = true;
+    parquet.reorder_filters = true;
+    // Functions then see one type of text and one of lists.
+    parquet.schema_force_view_types = false;
+    SessionConfig::from(options)
+}
