@@ -39,6 +39,8 @@ struct bpf_dynptr { __u64 __opaque[2]; } __attribute__((aligned(8)));
 #define CLONE_THREAD 0x00010000
 /* include/linux/sched/signal.h */
 #define SIGNAL_GROUP_EXIT 0x00000004
+/* include/linux/pid_types.h */
+#define PIDTYPE_SID 3
 /* include/linux/sched.h */
 #define PF_KTHREAD 0x00200000
 
@@ -55,10 +57,16 @@ struct qstr {
 	};
 	const unsigned char *name;
 };
+struct super_block { u32 s_dev; };
+struct inode {
+	unsigned long i_ino;
+	struct super_block *i_sb;
+};
 struct dentry {
 	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;
+	struct inode *d_inode;
 };
 struct vfsmount { struct dentry *mnt_root; };
 struct mount {
@@ -78,16 +86,33 @@ struct fs_struct {
 
 typedef struct { u32 val; } kuid_t;
 typedef struct { u32 val; } kgid_t;
-struct cred { kuid_t uid, euid; kgid_t gid; };
-
 struct ns_common { unsigned int inum; };
+struct user_namespace { struct ns_common ns; };
+struct mnt_namespace { struct ns_common ns; };
+struct nsproxy { struct mnt_namespace *mnt_ns; };
+struct cred {
+	kuid_t uid, euid;
+	kgid_t gid;
+	struct user_namespace *user_ns;
+};
+
 struct pid_namespace { struct ns_common ns; };
 struct upid { int nr; struct pid_namespace *ns; };
 struct pid { unsigned int level; struct upid numbers[1]; };
 
 struct task_io_accounting { u64 read_bytes, write_bytes; };
 struct sched_entity { u64 sum_exec_runtime; };
+struct tty_driver {
+	int major;
+	int minor_start;
+};
+struct tty_struct {
+	struct tty_driver *driver;
+	int index;
+};
 struct signal_struct {
+	struct pid *pids[4];
+	struct tty_struct *tty;
 	int group_exit_code;
 	unsigned int flags;
 	u64 utime, stime;
@@ -123,6 +148,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	kuid_t loginuid;
 	struct css_set *cgroups;
+	struct nsproxy *nsproxy;
 	struct task_io_accounting ioac;
 };
 

@@ -84,7 +84,14 @@ struct wire_image {
 	__u32 euid;
 	__u32 gid;
 	__u32 login_uid;	/* ~0: none */
-	__u32 pid_ns;
+	__u64 exe_inode;
+	__u32 exe_dev;		/* as the kernel packs it: major << 20 | minor */
+	__u32 session;		/* pid of the session's leader */
+	__u32 tty;		/* major << 20 | minor; 0: none */
+	__u32 ns_pid;		/* pid inside its pid namespace */
+	__u32 pid_ns;		/* inode numbers of namespaces */
+	__u32 mnt_ns;
+	__u32 user_ns;
 	__u32 flags;
 	__u32 argv_unread;	/* bytes of argv that could not be read, as zeros */
 	__u32 filename_bytes;	/* as given to exec, with NUL */
@@ -141,7 +148,7 @@ struct wire_counter {
 
 _Static_assert(sizeof(struct wire_header) == 24, "layout of the ring");
 _Static_assert(sizeof(struct wire_fork) == 88, "layout of the ring");
-_Static_assert(sizeof(struct wire_image) == 152, "layout of the ring");
+_Static_assert(sizeof(struct wire_image) == 184, "layout of the ring");
 _Static_assert(sizeof(struct wire_caller) == 48, "layout of the ring");
 _Static_assert(sizeof(struct wire_exit) == 144, "layout of the ring");
 _Static_assert(sizeof(struct wire_sample) == 80, "layout of the ring");

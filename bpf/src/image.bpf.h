@@ -35,6 +35,34 @@ static __always_inline void fill_credentials(struct wire_image *image,
 		image->login_uid = BPF_CORE_READ(task, loginuid.val);
 }
 
+static __always_inline void fill_namespaces(struct wire_image *image,
+					    struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct upid *upid = pid ? innermost(pid) : NULL;
+
+	image->ns_pid = BPF_CORE_READ(upid, nr);
+	image->pid_ns = BPF_CORE_READ(upid, ns, ns.inum);
+	image->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	image->user_ns = BPF_CORE_READ(task, cred, user_ns, ns.inum);
+}
+
+static __always_inline void fill_session(struct wire_image *image,
+					 struct task_struct *task)
+{
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct pid *session = BPF_CORE_READ(signal, pids[PIDTYPE_SID]);
+	struct tty_struct *tty = BPF_CORE_READ(signal, tty);
+
+	/* Level 0: as the initial namespace sees it. */
+	image->session = BPF_CORE_READ(session, numbers[0].nr);
+	image->tty = 0;
+	if (tty)
+		image->tty = BPF_CORE_READ(tty, driver, major) << 20 |
+			     (BPF_CORE_READ(tty, driver, minor_start) +
+			      BPF_CORE_READ(tty, index));
+}
+
 /* Everything but header, filename and interpreter. */
 static __always_inline void fill_image(struct image_scratch *scratch,
 				       struct task_struct *task)
@@ -51,7 +79,10 @@ static __always_inline void fill_image(struct image_scratch *scratch,
 	fill_comm(image->comm, task);
 	fill_credentials(image, task);
 	image->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-	image->pid_ns = pid_ns_of(task);
+	fill_namespaces(image, task);
+	fill_session(image, task);
+	image->exe_dev = BPF_CORE_READ(exe, f_path.dentry, d_inode, i_sb, s_dev);
+	image->exe_inode = BPF_CORE_READ(exe, f_path.dentry, d_inode, i_ino);
 	image->argv_total = total;
 	image->argv_bytes = total > WIRE_ARGV_MAX ? WIRE_ARGV_MAX : total;
 	image->argv_unread = 0;

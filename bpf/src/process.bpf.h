@@ -35,7 +35,7 @@ int BPF_PROG(on_fork, struct task_struct *child, u64 clone_flags)
 	/* Threads are no processes; pid 0 is the idle task of a new cpu. */
 	if (clone_flags & CLONE_THREAD || !child->pid || !scratch || !counter)
 		return 0;
-	if (!is_recorded(parent->tgid))
+	if (!is_recorded_or_adopted(parent))
 		return 0;
 	track_child(child->tgid);
 	fill_header(&scratch->fork.header, WIRE_FORK, counter);
@@ -66,7 +66,7 @@ int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bpr
 	struct caller_scratch *scratch = bpf_map_lookup_elem(&caller_scratch, &only);
 	long kernel, user;
 
-	if (!scratch || !is_recorded(task->tgid))
+	if (!scratch || !is_recorded_or_adopted(task))
 		return 0;
 	scratch->caller.header.ts_ns = bpf_ktime_get_boot_ns();
 	scratch->caller.header.seq = 0;
@@ -99,7 +99,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	struct wire_counter *counter = counter_of(WIRE_STREAM_EXEC);
 	long bytes;
 
-	if (!scratch || !counter || !is_recorded(task->tgid))
+	if (!scratch || !counter || !is_recorded_or_adopted(task))
 		return 0;
 	fill_header(&scratch->image.header, WIRE_EXEC, counter);
 	fill_image(scratch, task);
@@ -132,7 +132,7 @@ static __always_inline int emit_exit(struct task_struct *task)
 	struct wire_counter *counter = counter_of(WIRE_STREAM_EXIT);
 	struct wire_exit exit = {};
 
-	if (!counter || !is_recorded(task->tgid))
+	if (!counter || !is_recorded_or_adopted(task))
 		return 0;
 	forget(task->tgid);
 	fill_header(&exit.header, WIRE_EXIT, counter);
@@ -189,6 +189,8 @@ int on_snapshot(struct bpf_iter__task *ctx)
 
 	if (!task || !scratch || !counter || task->pid != task->tgid)
 		return 0;
+	if (only_tracked)
+		adopt(task);
 	fill_header(&scratch->image.header, WIRE_SNAPSHOT, counter);
 	fill_image(scratch, task);
 	scratch->image.filename_bytes = 0;

@@ -29,11 +29,11 @@ struct {
 	__type(value, u32);
 } sample_level SEC(".maps");
 
-static __always_inline void fill_sample(void *ctx, struct sample_scratch *scratch,
+static __always_inline void fill_sample(void *ctx, struct task_struct *task,
+					struct sample_scratch *scratch,
 					struct wire_counter *counter, u32 event, u64 weight)
 {
 	struct wire_sample *sample = &scratch->sample;
-	struct task_struct *task = (void *)bpf_get_current_task();
 	long kernel, user;
 
 	fill_header(&sample->header, WIRE_SAMPLE, counter);
@@ -61,14 +61,15 @@ static __always_inline int emit_sample(void *ctx, u32 stream, u32 event, u64 wei
 	struct wire_counter *counter = counter_of(stream);
 	u32 zero = 0, slot;
 	u32 *level = bpf_map_lookup_elem(&sample_level, &zero);
+	struct task_struct *task = (void *)bpf_get_current_task();
 	struct sample_scratch *scratch;
 
-	if (!counter || !level || !is_recorded(bpf_get_current_pid_tgid() >> 32))
+	if (!counter || !level || !is_recorded(task))
 		return 0;
 	slot = __sync_fetch_and_add(level, 1);
 	scratch = bpf_map_lookup_elem(&sample_scratch, &slot);
 	if (scratch)
-		fill_sample(ctx, scratch, counter, event, weight);
+		fill_sample(ctx, task, scratch, counter, event, weight);
 	else
 		count_ring_full(counter);
 	__sync_fetch_and_add(level, -1);

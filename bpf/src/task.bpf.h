@@ -16,17 +16,11 @@ static __always_inline void fill_comm(u8 *comm, struct task_struct *task)
 	bpf_probe_read_kernel(comm, WIRE_COMM, &task->comm);
 }
 
-/* The pid namespace of a task, by inode number. */
-static __always_inline u32 pid_ns_of(struct task_struct *task)
+/* A pid as its innermost namespace sees it. */
+static __always_inline struct upid *innermost(struct pid *pid)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	u32 level;
-	struct upid *upid;
+	u32 level = BPF_CORE_READ(pid, level);
 
-	if (!pid)
-		return 0;
-	level = BPF_CORE_READ(pid, level);
-	upid = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+	return (void *)pid + bpf_core_field_offset(struct pid, numbers) +
 	       level * bpf_core_type_size(struct upid);
-	return BPF_CORE_READ(upid, ns, ns.inum);
 }

@@ -47,11 +47,11 @@ mod tests {
     fn generated_types_have_the_layout_of_the_header() {
         assert_eq!(size_of::<Header>(), 24);
         assert_eq!(size_of::<Fork>(), 88);
-        assert_eq!(size_of::<Image>(), 152);
+        assert_eq!(size_of::<Image>(), 184);
         assert_eq!(size_of::<Caller>(), 48);
         assert_eq!(size_of::<Exit>(), 144);
         assert_eq!(size_of::<Sample>(), 80);
-        assert_eq!(std::mem::offset_of!(Image, argv_bytes), 148);
+        assert_eq!(std::mem::offset_of!(Image, argv_bytes), 180);
         assert_eq!(std::mem::offset_of!(Sample, user_stack_bytes), 72);
     }
 

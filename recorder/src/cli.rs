@@ -59,6 +59,22 @@ pub struct Args {
     #[arg(long, value_name = "KIB", default_value_t = 16 * 1024, value_parser = ring_kib)]
     pub ring: u32,
 
+    /// Record only this process and its descendants; may be repeated
+    #[arg(long = "pid", value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pids: Vec<u32>,
+
+    /// Record only processes of this user
+    #[arg(long, value_name = "UID")]
+    pub uid: Option<u32>,
+
+    /// Record only processes of this name, as the kernel keeps it (15 bytes)
+    #[arg(long, value_name = "NAME")]
+    pub comm: Option<String>,
+
+    /// Record only processes of this cgroup and those below it
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<PathBuf>,
+
     /// With COMMAND: record the whole host, not only what descends from it
     #[arg(long, requires = "command")]
     pub system_wide: bool,
@@ -81,6 +97,10 @@ impl Args {
             fail_on_loss: self.fail_on_loss,
             segment: self.segment,
             ring_bytes: self.ring * 1024,
+            pids: self.pids,
+            uid: self.uid,
+            comm: self.comm,
+            cgroup: self.cgroup,
             command: self.command,
             system_wide: self.system_wide,
         }

@@ -25,6 +25,14 @@ pub struct Config {
     pub segment: Duration,
     /// Size of each ring in bytes, a power of two.
     pub ring_bytes: u32,
+    /// Record only these processes and their descendants.
+    pub pids: Vec<u32>,
+    /// Record only processes of this user.
+    pub uid: Option<u32>,
+    /// Record only processes of this name.
+    pub comm: Option<String>,
+    /// Record only processes of this cgroup and those below it.
+    pub cgroup: Option<PathBuf>,
     /// Record this command and its descendants, and end with it.
     pub command: Vec<OsString>,
     /// With a command: record everything, not only what descends from it.
@@ -36,5 +44,11 @@ impl Config {
     #[must_use]
     pub fn only_command(&self) -> bool {
         !self.command.is_empty() && !self.system_wide
+    }
+
+    /// Whether only some processes and their descendants are recorded.
+    #[must_use]
+    pub fn only_some(&self) -> bool {
+        self.only_command() || !self.pids.is_empty()
     }
 }

@@ -79,9 +79,7 @@ impl Symbols {
         let address = u64::from_str_radix(fields.next()?, 16).ok()?;
         let kind = fields.next()?;
         let name = fields.next()?;
-        let module = fields
-            .next()
-            .map_or(KERNEL, |m| m.trim_matches(['[', ']']));
+        let module = fields.next().map_or(KERNEL, |m| m.trim_matches(['[', ']']));
         let is_base = name == "_stext" && module == KERNEL;
         if address == 0 || !(matches!(kind, "t" | "T" | "w" | "W") || is_base) {
             return None;

@@ -14,6 +14,7 @@ use whence_bpf::probe::{ProbeSkel, ProbeSkelBuilder};
 use whence_bpf::recorder::{RecorderSkel, RecorderSkelBuilder};
 use whence_bpf::wire::{self, Counter as WireCounter, Stream};
 
+use crate::cgroups::Subtree;
 use crate::host;
 use crate::probes::Probe;
 use crate::sampler::{Counter, Sampler};
@@ -27,10 +28,39 @@ pub struct Plan {
     pub sample_bytes: u32,
     /// Record only processes that are tracked.
     pub only_tracked: bool,
+    /// Record only processes of this user.
+    pub uid: Option<u32>,
+    /// Record only processes of this name.
+    pub comm: Option<String>,
+    /// Record only processes of this cgroup and those below it.
+    pub cgroup: Option<Subtree>,
     /// The counter to sample CPUs with.
     pub counter: Option<Counter>,
     /// Where else stacks are taken.
     pub probes: Vec<Probe>,
+}
+
+/// Sets the filter of an object. A macro, since each object has a type of its
+/// own for its constants.
+macro_rules! set_filter {
+    ($rodata:expr, $plan:expr) => {
+        $rodata.only_tracked = $plan.only_tracked;
+        $rodata.only_uid = $plan.uid.is_some();
+        $rodata.wanted_uid = $plan.uid.unwrap_or(0);
+        $rodata.only_comm = $plan.comm.is_some();
+        $rodata.wanted_comm = kernel_comm($plan.comm.as_deref().unwrap_or(""));
+        $rodata.wanted_cgroup = $plan.cgroup.map_or(0, |c| c.id);
+        $rodata.wanted_cgroup_level = $plan.cgroup.map_or(0, |c| c.level);
+    };
+}
+
+/// A name as the kernel keeps it: at most 15 bytes and a NUL.
+fn kernel_comm(name: &str) -> [u8; 16] {
+    let mut comm = [0; 16];
+    for (to, from) in comm.iter_mut().take(15).zip(name.bytes()) {
+        *to = from;
+    }
+    comm
 }
 
 /// The loaded programs.
@@ -98,7 +128,7 @@ impl Loaded {
         open.maps.life.set_max_entries(plan.life_bytes)?;
         open.maps.samples.set_max_entries(plan.sample_bytes)?;
         if let Some(rodata) = open.maps.rodata_data.as_mut() {
-            rodata.only_tracked = plan.only_tracked;
+            set_filter!(rodata, plan);
             rodata.wakeup_bytes = u64::from(plan.life_bytes.min(plan.sample_bytes)) / 8;
             rodata.sample_weight = plan.counter.map_or(0, |c| c.period);
         }
@@ -130,7 +160,7 @@ impl Loaded {
         open.maps.counters.reuse_fd(maps.counters.as_fd())?;
         open.maps.tracked.reuse_fd(maps.tracked.as_fd())?;
         if let Some(rodata) = open.maps.rodata_data.as_mut() {
-            rodata.only_tracked = plan.only_tracked;
+            set_filter!(rodata, plan);
             rodata.wakeup_bytes = u64::from(plan.sample_bytes) / 8;
             rodata.probe_event = event;
         }

@@ -107,7 +107,7 @@ impl Pipeline {
             clock,
             received: [0; STREAMS.len()],
             processes: Processes::default(),
-            cgroups: Cgroups::read(),
+            cgroups: Cgroups::open(),
             callers: HashMap::new(),
             recent_exits: VecDeque::new(),
             events: events.iter().map(named).collect(),
@@ -164,28 +164,51 @@ impl Pipeline {
 
     /// Called when all processes that were there already have been taken. Adds
     /// parents that the kernel's list did not show. Of those that are held back,
-    /// keeps `pid` and its ancestors.
-    pub fn settle_snapshot(&mut self, pid: Option<u32>) {
-        let held = self.held.take().unwrap_or_default();
+    /// keeps `roots`, their ancestors and their descendants.
+    pub fn settle_snapshot(&mut self, roots: &[u32]) {
+        let listed = std::mem::take(&mut self.listed);
+        let parents = std::mem::take(&mut self.parents);
+        let held = self.held.take();
+        let everything = held.is_none();
+        let kept = self.push_related(&held.unwrap_or_default(), roots);
+        for (upid, (process, comm)) in parents {
+            if !listed.contains(&upid) && (everything || kept.contains(&upid)) {
+                self.push_from_proc(&process, &comm);
+            }
+        }
+    }
+
+    /// Stores the processes among `records` that are related to `roots`;
+    /// returns the parents that they name.
+    fn push_related(&mut self, records: &[Vec<u8>], roots: &[u32]) -> HashSet<i64> {
         let mut images: HashMap<u32, Image<'_>> = HashMap::new();
-        for record in &held {
+        for record in records {
             if let Ok(Event::Snapshot(image)) = decode::decode(record) {
                 images.insert(image.wire.process.pid, image);
             }
         }
-        let mut at = pid.unwrap_or(0);
-        let mut kept = Vec::new();
-        while let Some(image) = images.remove(&at) {
-            at = image.wire.parent.pid;
-            kept.push(upid(&image.wire.parent));
-            self.push_process(&image);
-        }
-        let listed = std::mem::take(&mut self.listed);
-        for (upid, (process, comm)) in std::mem::take(&mut self.parents) {
-            if !listed.contains(&upid) && (pid.is_none() || kept.contains(&upid)) {
-                self.push_from_proc(&process, &comm);
+        // A pid and those above it; the count bounds a list that was torn.
+        let upward = |pid: u32| {
+            let mut at = Some(pid);
+            let up = std::iter::from_fn(|| {
+                let pid = at?;
+                at = images.get(&pid).map(|image| image.wire.parent.pid);
+                Some(pid)
+            });
+            up.take(images.len() + 1).collect::<Vec<_>>()
+        };
+        let mut related: HashSet<u32> = roots.iter().flat_map(|pid| upward(*pid)).collect();
+        for pid in images.keys() {
+            if upward(*pid).iter().any(|above| roots.contains(above)) {
+                related.insert(*pid);
             }
         }
+        let mut kept = HashSet::new();
+        for (_, image) in images.iter().filter(|(pid, _)| related.contains(pid)) {
+            kept.insert(upid(&image.wire.parent));
+            self.push_process(image);
+        }
+        kept
     }
 
     fn owner(&mut self, process: &wire::Process) -> Owner {
@@ -254,6 +277,8 @@ impl Pipeline {
             }
             .line()
         });
+        let cgroup_id = wire.cgroup_id.cast_signed();
+        let cgroup_path = self.cgroups.path(cgroup_id);
         let interpreter =
             (!event.interpreter.is_empty()).then(|| String::from_utf8_lossy(event.interpreter));
         self.sink.exec.rows.push(exec::Row {
@@ -270,6 +295,8 @@ impl Pipeline {
             filename: &String::from_utf8_lossy(event.filename),
             interpreter: interpreter.as_deref(),
             exe: exe.as_deref(),
+            exe_dev: exe.as_ref().map(|_| device(wire.exe_dev)),
+            exe_inode: exe.as_ref().map(|_| wire.exe_inode.cast_signed()),
             argv: &argv.texts(),
             argv_raw: argv.raw.as_deref(),
             argc: argv.args.len() as i32,
@@ -282,7 +309,15 @@ impl Pipeline {
             euid: i64::from(wire.euid),
             gid: i64::from(wire.gid),
             login_uid: login_uid(wire.login_uid),
-            cgroup_id: wire.cgroup_id.cast_signed(),
+            cgroup_id,
+            cgroup_path,
+            container_id: cgroup_path.and_then(container_id),
+            session_id: known(wire.session).map(|pid| pid as i32),
+            tty: (wire.tty != 0).then(|| device(wire.tty)),
+            ns_pid: known(wire.ns_pid).map(|pid| pid as i32),
+            pid_ns: known(wire.pid_ns),
+            mnt_ns: known(wire.mnt_ns),
+            user_ns: known(wire.user_ns),
             kernel_stack_id,
             user_stack_id,
         });
@@ -326,7 +361,7 @@ impl Pipeline {
             cgroup_id: Some(cgroup_id),
             cgroup_path,
             container_id: cgroup_path.and_then(container_id),
-            pid_ns: Some(i64::from(wire.pid_ns)),
+            pid_ns: known(wire.pid_ns),
             ..running(&wire.process, &comm(&wire.comm))
         });
     }
@@ -442,32 +477,11 @@ impl Pipeline {
 fn running<'a>(process: &wire::Process, comm: &'a str) -> process::Row<'a> {
     process::Row {
         upid: upid(process),
-        parent_upid: None,
         pid: process.pid.cast_signed(),
-        ppid: None,
         start_ns: process.start_ns.cast_signed(),
-        end_ns: None,
         comm: Some(comm),
-        exe: None,
-        argv: None,
-        cmdline: None,
-        cwd: None,
-        uid: None,
-        gid: None,
-        login_uid: None,
-        cgroup_id: None,
-        cgroup_path: None,
-        container_id: None,
-        pid_ns: None,
-        exit_code: None,
-        exit_signal: None,
-        utime_ns: None,
-        stime_ns: None,
-        max_rss_bytes: None,
         source: "snapshot",
-        depth: None,
-        tree_first: None,
-        tree_last: None,
+        ..process::Row::default()
     }
 }
 
@@ -517,6 +531,17 @@ fn parent_upid(process: &wire::Process) -> Option<i64> {
 
 fn login_uid(uid: u32) -> Option<i64> {
     (uid != u32::MAX).then_some(i64::from(uid))
+}
+
+/// A number of which 0 means that it could not be had.
+fn known(number: u32) -> Option<i64> {
+    (number != 0).then_some(i64::from(number))
+}
+
+/// A device as stat(2) gives it, from how the kernel packs it
+/// (`include/linux/kdev_t.h`).
+fn device(packed: u32) -> i64 {
+    libc::makedev(packed >> 20, packed & 0xf_ffff).cast_signed()
 }
 
 /// Splits the exact run time in the proportion that ticks give, as the kernel

@@ -16,6 +16,7 @@ use libbpf_rs::btf::Btf;
 use whence_schemas::manifest::{Event, Manifest, State};
 use whence_schemas::{FORMAT_VERSION, clock as clock_table};
 
+use crate::cgroups::Cgroups;
 use crate::command::Command;
 use crate::config::Config;
 use crate::kernel::Symbols;
@@ -84,8 +85,8 @@ struct Session {
     losses: Losses,
     overhead: Overhead,
     progress: Progress,
-    /// The only pid whose ancestors matter, if there is one.
-    root: Option<u32>,
+    /// If only some processes are recorded: those that others descend from.
+    roots: Vec<u32>,
     /// Whether all processes that were there already have been taken.
     settled: bool,
     started: Instant,
@@ -97,11 +98,21 @@ impl Session {
         command: Option<&Command>,
     ) -> anyhow::Result<(Self, Receiver<Chunk>)> {
         check_host()?;
+        for pid in &config.pids {
+            let exists = Path::new(&format!("/proc/{pid}")).exists();
+            anyhow::ensure!(exists, "there is no process {pid}");
+        }
         let btf = Btf::from_vmlinux().context(NO_BTF)?;
         let plan = Plan {
             life_bytes: config.ring_bytes,
             sample_bytes: config.ring_bytes,
-            only_tracked: config.only_command(),
+            only_tracked: config.only_some(),
+            uid: config.uid,
+            comm: config.comm.clone(),
+            cgroup: match &config.cgroup {
+                Some(path) => Some(Cgroups::open().subtree(path)?),
+                None => None,
+            },
             counter: (config.sample_hz > 0).then(|| Counter::choose(config.sample_hz)),
             probes: probes::resolve(&config.stacks, &btf)?,
         };
@@ -131,7 +142,7 @@ impl Session {
             Stacks::new(symbols, build_id, &manifest.kernel.release),
             manifest.clock,
             &events,
-            config.only_command(),
+            config.only_some(),
             config.print,
         );
         let mut session = Self {
@@ -144,13 +155,16 @@ impl Session {
             losses: Losses::new(now_ns),
             overhead: Overhead::new(now_ns),
             progress: Progress::new(config.print),
-            root: None,
+            roots: config.pids.clone(),
             settled: false,
             started: Instant::now(),
         };
         if let (Some(command), true) = (command, config.only_command()) {
             session.loaded.track(command.pid())?;
-            session.root = Some(command.pid());
+            session.roots.push(command.pid());
+        }
+        for pid in &config.pids {
+            session.loaded.track(*pid)?;
         }
         session.read_clock();
         Ok((session, chunks))
@@ -251,7 +265,7 @@ impl Session {
         let received = counts.get("snapshot").copied().unwrap_or(0);
         if received + lost >= generated && !self.settled {
             self.settled = true;
-            self.pipeline.settle_snapshot(self.root);
+            self.pipeline.settle_snapshot(&self.roots);
         }
     }
 
@@ -372,7 +386,11 @@ fn options(config: &Config) -> serde_json::Value {
     let lossy = |arg: &std::ffi::OsString| arg.to_string_lossy().into_owned();
     serde_json::json!({
         "command": config.command.iter().map(lossy).collect::<Vec<_>>(),
-        "system_wide": !config.only_command(),
+        "system_wide": !config.only_some(),
+        "pids": config.pids,
+        "uid": config.uid,
+        "comm": config.comm,
+        "cgroup": config.cgroup,
         "sample_hz": config.sample_hz,
         "stacks": config.stacks.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "duration_ms": config.duration.map(|d| d.as_millis() as u64),

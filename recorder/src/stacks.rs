@@ -386,7 +386,11 @@ mod tests {
             base + 0x300,
             base + 0x400
         );
-        Stacks::new(Symbols::parse(kallsyms.as_bytes(), ""), Some("cafe".into()), "6.1")
+        Stacks::new(
+            Symbols::parse(kallsyms.as_bytes(), ""),
+            Some("cafe".into()),
+            "6.1",
+        )
     }
 
     #[test]

@@ -87,6 +87,9 @@ pub const EXEC_COLUMNS: &[&str] = &[
     "gid",
     "login_uid",
     "cgroup_id",
+    "cgroup_path",
+    "container_id",
+    "pid_ns",
 ];
 /// Columns of `exit` that are used.
 pub const EXIT_COLUMNS: &[&str] = &[
@@ -272,8 +275,6 @@ impl Processes {
             "end_ns" | "exit_code" | "exit_signal" | "utime_ns" | "stime_ns" | "max_rss_bytes" => {
                 &nodes.ended
             }
-            "cgroup_path" | "container_id" => &nodes.cgroup,
-            "pid_ns" => &nodes.pid_ns,
             _ => &nodes.image,
         };
         self.rows.gather(

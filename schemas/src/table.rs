@@ -255,7 +255,7 @@ macro_rules! table {
         use $crate::table::{Bool, Bytes, I32, I64, Kind, List, Opt, Text, Value, Wall};
 
         $(#[doc = $table_doc])+
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, Default)]
         pub struct Row<'a> {
             $( $(#[doc = $doc])+ pub $column: Value<'a, $kind>, )+
         }

@@ -66,10 +66,6 @@ pub(super) struct Nodes {
     pub(super) image: Vec<u32>,
     /// The row with its name.
     pub(super) comm: Vec<u32>,
-    /// The row of `process` with the path of its cgroup.
-    pub(super) cgroup: Vec<u32>,
-    /// The row of `process` with its pid namespace.
-    pub(super) pid_ns: Vec<u32>,
 }
 
 /// A program that a process ran from a moment on.
@@ -103,7 +99,6 @@ impl Nodes {
         }
         draft.images.sort_unstable();
         nodes.give_images(rows, &draft);
-        nodes.give_cgroups(rows)?;
         Ok(nodes)
     }
 
@@ -116,9 +111,7 @@ impl Nodes {
             observed: none.clone(),
             ended: none.clone(),
             image: none.clone(),
-            comm: none.clone(),
-            cgroup: none.clone(),
-            pid_ns: none,
+            comm: none,
             upid,
         }
     }
@@ -275,33 +268,6 @@ impl Nodes {
                 }
             }
         }
-    }
-
-    /// Finds the path of each process's cgroup: as it was observed, or as its
-    /// parent's, as long as the cgroup's id says that it is the same.
-    fn give_cgroups(&mut self, rows: &Rows) -> Result<()> {
-        let id = |kind| matches!(kind, Kind::Process | Kind::Exec).then_some("cgroup_id");
-        let of_image = rows.gather_i64(id, &self.image)?;
-        let of_observed = rows.gather_i64(id, &self.observed)?;
-        let value = |ids: &Int64Array, node: usize| ids.is_valid(node).then(|| ids.value(node));
-        // The id that the row in `cgroup` speaks of.
-        let mut known: Vec<Option<i64>> = vec![None; self.upid.len()];
-        for node in 0..self.upid.len() {
-            let (image, observed) = (value(&of_image, node), value(&of_observed, node));
-            let parent = self.parent[node] as usize;
-            if self.observed[node] != NONE && (image == observed || image.is_none()) {
-                self.cgroup[node] = self.observed[node];
-                known[node] = observed;
-            } else if parent < node && image.is_some() && image == known[parent] {
-                self.cgroup[node] = self.cgroup[parent];
-                known[node] = image;
-            }
-            self.pid_ns[node] = match self.observed[node] {
-                NONE => self.cgroup[node],
-                row => row,
-            };
-        }
-        Ok(())
     }
 }
 

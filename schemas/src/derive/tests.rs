@@ -98,8 +98,9 @@ impl Story {
             gid: 1000,
             login_uid: None,
             cgroup_id: 5,
-            kernel_stack_id: None,
-            user_stack_id: None,
+            cgroup_path: Some("/system.slice/x"),
+            pid_ns: Some(9),
+            ..exec::Row::default()
         });
         self
     }

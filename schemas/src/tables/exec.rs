@@ -30,6 +30,10 @@ crate::table! {
         interpreter: Opt<Text> = Dict,
         /// Path of the file that is executed, as the process sees it.
         exe: Opt<Text> = Dict,
+        /// Device of that file, as stat(2) gives it.
+        exe_dev: Opt<I64> = Dict,
+        /// Inode number of that file.
+        exe_inode: Opt<I64> = Dict,
         /// Arguments. Bytes that are not UTF-8 are replaced by U+FFFD here and kept in `argv_raw`.
         argv: List<Text> = Dict,
         /// Arguments with a NUL after each, only where they are not UTF-8.
@@ -56,6 +60,22 @@ crate::table! {
         login_uid: Opt<I64> = Dict,
         /// Id of its cgroup in the unified hierarchy.
         cgroup_id: I64 = Dict,
+        /// Path of that cgroup; a hint, since cgroup ids are reused.
+        cgroup_path: Opt<Text> = Dict,
+        /// Container id found in `cgroup_path`, 64 hexadecimal digits.
+        container_id: Opt<Text> = Dict,
+        /// Process id of the leader of its session.
+        session_id: Opt<I32> = Dict,
+        /// Device of its controlling terminal, as stat(2) gives it; NULL if it has none.
+        tty: Opt<I64> = Dict,
+        /// Process id inside its own pid namespace.
+        ns_pid: Opt<I32> = Dict,
+        /// Inode number of its pid namespace.
+        pid_ns: Opt<I64> = Dict,
+        /// Inode number of its mount namespace.
+        mnt_ns: Opt<I64> = Dict,
+        /// Inode number of its user namespace.
+        user_ns: Opt<I64> = Dict,
         /// Kernel stack of the caller, at the system call.
         kernel_stack_id: Opt<I64> = Dict,
         /// User stack of the caller, in the old image: the code that executed this program.
