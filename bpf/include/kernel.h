@@ -8,6 +8,9 @@
 #ifndef WHENCE_KERNEL_H
 #define WHENCE_KERNEL_H
 
+/* Makes bpf_tracing.h call registers what the kernel calls them. */
+#define __VMLINUX_H__
+
 typedef unsigned char __u8;
 typedef short __s16;
 typedef unsigned short __u16;
@@ -43,6 +46,9 @@ struct bpf_dynptr { __u64 __opaque[2]; } __attribute__((aligned(8)));
 #define PIDTYPE_SID 3
 /* include/linux/sched.h */
 #define PF_KTHREAD 0x00200000
+
+/* include/uapi/linux/fcntl.h */
+#define AT_EXECVE_CHECK 0x10000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -156,6 +162,10 @@ struct linux_binprm {
 	const char *filename;
 	const char *interp;
 };
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs { unsigned long di, si, dx, r10, r8, r9; };
+#endif
 
 struct seq_file;
 struct bpf_iter_meta { struct seq_file *seq; };

@@ -22,6 +22,7 @@ enum wire_kind {
 	WIRE_SNAPSHOT = 4,
 	WIRE_CALLER = 5,
 	WIRE_SAMPLE = 6,
+	WIRE_EXEC_FAILED = 7,	/* a wire_image of what was tried */
 };
 
 /* Streams that are counted apart; index of `counters`. */
@@ -99,6 +100,8 @@ struct wire_image {
 	__u32 exe_bytes;	/* components, leaf first, a NUL after each */
 	__u32 cwd_bytes;	/* likewise */
 	__u32 argv_bytes;	/* what follows of argv */
+	__u32 error;		/* errno of an exec that failed */
+	__u32 reserved;
 	/* filename, interpreter, exe, cwd, argv */
 };
 
@@ -148,7 +151,7 @@ struct wire_counter {
 
 _Static_assert(sizeof(struct wire_header) == 24, "layout of the ring");
 _Static_assert(sizeof(struct wire_fork) == 88, "layout of the ring");
-_Static_assert(sizeof(struct wire_image) == 184, "layout of the ring");
+_Static_assert(sizeof(struct wire_image) == 192, "layout of the ring");
 _Static_assert(sizeof(struct wire_caller) == 48, "layout of the ring");
 _Static_assert(sizeof(struct wire_exit) == 144, "layout of the ring");
 _Static_assert(sizeof(struct wire_sample) == 80, "layout of the ring");

@@ -86,6 +86,8 @@ static __always_inline void fill_image(struct image_scratch *scratch,
 	image->argv_total = total;
 	image->argv_bytes = total > WIRE_ARGV_MAX ? WIRE_ARGV_MAX : total;
 	image->argv_unread = 0;
+	image->error = 0;
+	image->reserved = 0;
 	image->exe_bytes = 0;
 	image->cwd_bytes = 0;
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
@@ -109,29 +111,42 @@ static __always_inline u32 append(struct bpf_dynptr *record, u32 at, void *bytes
 	return at + n;
 }
 
-/* Puts the record on the ring, argv read on the way. */
+/* Reserves the record and writes its strings but argv, for which there is room
+ * at `at`. Returns false, with the loss counted, if there is no room. */
+static __always_inline bool reserve_image(struct image_scratch *scratch,
+					  struct wire_counter *counter, u64 argv_room,
+					  struct bpf_dynptr *record, u32 *at)
+{
+	struct wire_image *image = &scratch->image;
+	u64 fixed = sizeof(*image) + image->filename_bytes + image->interpreter_bytes +
+		    image->exe_bytes + image->cwd_bytes;
+
+	if (bpf_ringbuf_reserve_dynptr(&life, fixed + argv_room, 0, record)) {
+		count_ring_full(counter);
+		bpf_ringbuf_discard_dynptr(record, 0);
+		return false;
+	}
+	*at = sizeof(*image);
+	*at = append(record, *at, scratch->filename, image->filename_bytes, WIRE_PATH);
+	*at = append(record, *at, scratch->interpreter, image->interpreter_bytes, WIRE_PATH);
+	*at = append(record, *at, scratch->exe.bytes, image->exe_bytes,
+		     sizeof(scratch->exe.bytes));
+	*at = append(record, *at, scratch->cwd.bytes, image->cwd_bytes,
+		     sizeof(scratch->cwd.bytes));
+	return true;
+}
+
+/* Puts the record on the ring, argv read from the process on the way. */
 static __always_inline void output_image(struct image_scratch *scratch,
 					 struct wire_counter *counter,
 					 struct task_struct *sleepable, u64 arg_start)
 {
 	struct wire_image *image = &scratch->image;
 	struct bpf_dynptr record;
-	u64 fixed = sizeof(*image) + image->filename_bytes + image->interpreter_bytes +
-		    image->exe_bytes + image->cwd_bytes;
-	u32 at = sizeof(*image);
+	u32 at;
 
-	if (bpf_ringbuf_reserve_dynptr(&life, fixed + ARGV_ROOM(image->argv_bytes), 0,
-				       &record)) {
-		count_ring_full(counter);
-		bpf_ringbuf_discard_dynptr(&record, 0);
+	if (!reserve_image(scratch, counter, ARGV_ROOM(image->argv_bytes), &record, &at))
 		return;
-	}
-	at = append(&record, at, scratch->filename, image->filename_bytes, WIRE_PATH);
-	at = append(&record, at, scratch->interpreter, image->interpreter_bytes, WIRE_PATH);
-	at = append(&record, at, scratch->exe.bytes, image->exe_bytes,
-		    sizeof(scratch->exe.bytes));
-	at = append(&record, at, scratch->cwd.bytes, image->cwd_bytes,
-		    sizeof(scratch->cwd.bytes));
 	struct argv_copy copy = {
 		.to = &record,
 		.from = arg_start,

@@ -57,17 +57,14 @@ struct caller_scratch {
 	struct wire_caller caller;
 	u64 stacks[2 * (WIRE_DEPTH + 1)];
 };
-SCRATCH(caller_scratch, struct caller_scratch);
 
-/* The exec will succeed, and the old image is still there. */
-SEC("?tp_btf/sched_prepare_exec")
-int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bprm)
+/* The stacks of who calls exec. Without room for them the exec loses its
+ * stacks; it is itself lost or not. */
+static __always_inline void output_caller(void *ctx, struct task_struct *task,
+					  struct caller_scratch *scratch)
 {
-	struct caller_scratch *scratch = bpf_map_lookup_elem(&caller_scratch, &only);
 	long kernel, user;
 
-	if (!scratch || !is_recorded_or_adopted(task))
-		return 0;
 	scratch->caller.header.ts_ns = bpf_ktime_get_boot_ns();
 	scratch->caller.header.seq = 0;
 	scratch->caller.header.kind = WIRE_CALLER;
@@ -84,9 +81,20 @@ int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bpr
 	user &= 1023;
 	scratch->caller.kernel_stack_bytes = kernel;
 	scratch->caller.user_stack_bytes = user;
-	/* Without room the exec loses its stacks, and is itself lost or not. */
 	bpf_ringbuf_output(&life, scratch, sizeof(scratch->caller) + kernel + user,
 			   BPF_RB_NO_WAKEUP);
+}
+
+SCRATCH(caller_scratch, struct caller_scratch);
+
+/* The exec will succeed, and the old image is still there. */
+SEC("?tp_btf/sched_prepare_exec")
+int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bprm)
+{
+	struct caller_scratch *scratch = bpf_map_lookup_elem(&caller_scratch, &only);
+
+	if (scratch && is_recorded_or_adopted(task))
+		output_caller(ctx, task, scratch);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "argv.bpf.h"
 #include "image.bpf.h"
 #include "process.bpf.h"
+#include "failed.bpf.h"
 #include "sample.bpf.h"
 
 /* What one CPU sample stands for: its period. */

@@ -47,7 +47,7 @@ mod tests {
     fn generated_types_have_the_layout_of_the_header() {
         assert_eq!(size_of::<Header>(), 24);
         assert_eq!(size_of::<Fork>(), 88);
-        assert_eq!(size_of::<Image>(), 184);
+        assert_eq!(size_of::<Image>(), 192);
         assert_eq!(size_of::<Caller>(), 48);
         assert_eq!(size_of::<Exit>(), 144);
         assert_eq!(size_of::<Sample>(), 80);

@@ -25,7 +25,7 @@ pub enum DecodeError {
 pub enum Event<'a> {
     /// A process was created.
     Fork(Fork<'a>),
-    /// A program was executed.
+    /// A program was executed, or was tried to be.
     Exec(Image<'a>),
     /// A process was there already.
     Snapshot(Image<'a>),
@@ -176,7 +176,7 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
             let user_stack = Stack(user_stack);
             Ok(Event::Fork(Fork { wire, user_stack }))
         }
-        Kind::WIRE_EXEC => Ok(Event::Exec(image(record).ok_or(short)?)),
+        Kind::WIRE_EXEC | Kind::WIRE_EXEC_FAILED => Ok(Event::Exec(image(record).ok_or(short)?)),
         Kind::WIRE_SNAPSHOT => Ok(Event::Snapshot(image(record).ok_or(short)?)),
         Kind::WIRE_CALLER => {
             let (wire, rest) = wire::split::<wire::Caller>(record).ok_or(short)?;

@@ -23,6 +23,7 @@ pub mod loader;
 pub mod loss;
 pub mod modules;
 pub mod overhead;
+pub mod perf;
 pub mod pipeline;
 pub mod probes;
 pub mod processes;

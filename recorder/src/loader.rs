@@ -3,7 +3,7 @@
 //! What is attached runs until this is dropped.
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, IntoRawFd as _};
 use std::sync::Mutex;
 
 use anyhow::Context as _;
@@ -16,8 +16,10 @@ use whence_bpf::wire::{self, Counter as WireCounter, Stream};
 
 use crate::cgroups::Subtree;
 use crate::host;
+use crate::perf::Event;
 use crate::probes::Probe;
 use crate::sampler::{Counter, Sampler};
+use crate::tracefs::Tracefs;
 
 /// What to load.
 #[derive(Clone, Debug)]
@@ -72,6 +74,8 @@ pub struct Loaded {
     probes: Vec<ProbeSkel<'static>>,
     /// Whether execs come with the stacks of their callers.
     pub caller_stacks: bool,
+    /// Whether execs that fail are recorded.
+    pub failed_execs: bool,
 }
 
 impl std::fmt::Debug for Loaded {
@@ -122,6 +126,8 @@ impl Loaded {
         open.progs.on_prepare_exec.set_autoload(caller_stacks);
         open.progs.on_exit_group_dead.set_autoload(group_dead);
         open.progs.on_exit_last_live.set_autoload(!group_dead);
+        open.progs.on_execve_exit.set_autoload(true);
+        open.progs.on_execveat_exit.set_autoload(true);
         open.progs
             .on_cpu_sample
             .set_autoload(plan.counter.is_some());
@@ -142,6 +148,7 @@ impl Loaded {
             skel,
             probes: Vec::new(),
             caller_stacks,
+            failed_execs: false,
         };
         for (i, probe) in plan.probes.iter().enumerate() {
             // Event 0 is the CPU sampler.
@@ -194,7 +201,29 @@ impl Loaded {
         attach(&progs.on_exit_group_dead)?;
         attach(&progs.on_exit_last_live)?;
         attach(&progs.on_exec)?;
-        attach(&progs.on_prepare_exec)
+        attach(&progs.on_prepare_exec)?;
+        self.failed_execs = self.attach_failed_execs().is_some();
+        Ok(())
+    }
+
+    /// Starts recording execs that fail, where the kernel has the tracepoints
+    /// of system calls.
+    fn attach_failed_execs(&mut self) -> Option<()> {
+        let tracefs = Tracefs::open()?;
+        let progs = &self.skel.progs;
+        for (name, program) in [
+            ("sys_exit_execve", &progs.on_execve_exit),
+            ("sys_exit_execveat", &progs.on_execveat_exit),
+        ] {
+            let id = tracefs.id("syscalls", name)?;
+            // A tracepoint's program runs on all CPUs, whichever was opened.
+            let fd = Event::tracepoint(id).open(0).ok()?;
+            let link = program.attach_perf_event(fd.as_raw_fd()).ok()?;
+            // The link has taken the descriptor over and closes it.
+            let _ = fd.into_raw_fd();
+            self.links.push(link);
+        }
+        Some(())
     }
 
     /// Puts the processes that are there already on the ring.
@@ -303,6 +332,8 @@ impl Loaded {
                 &progs.on_fork,
                 &progs.on_prepare_exec,
                 &progs.on_exec,
+                &progs.on_execve_exit,
+                &progs.on_execveat_exit,
                 &progs.on_exit_group_dead,
                 &progs.on_exit_last_live,
                 &progs.on_snapshot,
@@ -332,7 +363,6 @@ pub struct ProgramStats {
 }
 
 fn stats(name: &str, fd: BorrowedFd<'_>) -> Option<ProgramStats> {
-    use std::os::fd::AsRawFd as _;
     let mut info = libbpf_sys::bpf_prog_info::default();
     let mut size = size_of_val(&info) as u32;
     let at = (&raw mut info).cast();

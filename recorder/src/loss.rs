@@ -133,7 +133,7 @@ impl Losses {
 fn stream_of(program: &str) -> &'static str {
     match program {
         "on_fork" => "fork",
-        "on_exec" | "on_prepare_exec" => "exec",
+        "on_exec" | "on_prepare_exec" | "on_execve_exit" | "on_execveat_exit" => "exec",
         "on_exit_group_dead" | "on_exit_last_live" => "exit",
         "on_snapshot" => "snapshot",
         "on_cpu_sample" => "sample",

@@ -261,7 +261,11 @@ impl Pipeline {
         let upid = upid(&wire.process);
         let (kernel_stack_id, user_stack_id) = self.callers.remove(&upid).unwrap_or_default();
         let exe = event.exe();
-        let exec_seq = self.processes.exec(upid, wire.process.pid, exe.clone());
+        let errno = wire.error.cast_signed();
+        let exec_seq = match errno {
+            0 => self.processes.exec(upid, wire.process.pid, exe.clone()),
+            _ => self.processes.exec_seq(upid),
+        };
         let argv = Argv::of(event);
         let (name, parent_comm) = (comm(&wire.comm), comm(&wire.parent_comm));
         let argv_state = event.argv_state();
@@ -272,7 +276,7 @@ impl Pipeline {
                 parent_comm: &parent_comm,
                 pid: wire.process.pid.cast_signed(),
                 cmdline: &argv.cmdline,
-                errno: 0,
+                errno,
                 complete: argv_state == "complete",
             }
             .line()
@@ -304,7 +308,7 @@ impl Pipeline {
             argv_state,
             cmdline: &argv.cmdline,
             cwd: event.cwd().as_deref(),
-            errno: 0,
+            errno,
             uid: i64::from(wire.uid),
             euid: i64::from(wire.euid),
             gid: i64::from(wire.gid),

@@ -138,6 +138,12 @@ impl Processes {
         seq
     }
 
+    /// How many programs a process has executed.
+    #[must_use]
+    pub fn exec_seq(&self, upid: i64) -> i32 {
+        self.live.get(&upid).map_or(0, |p| p.exec_seq)
+    }
+
     /// A process has ended.
     pub fn exit(&mut self, upid: i64) {
         if let Some(process) = self.live.remove(&upid) {

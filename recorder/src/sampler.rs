@@ -4,11 +4,13 @@
 //! where there is none, as in most virtual machines.
 
 use std::fs;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, IntoRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 
 use anyhow::Context as _;
 use libbpf_rs::{Link, ProgramMut};
 use libbpf_sys as sys;
+
+use crate::perf::Event;
 
 /// What is counted, and after how many a sample is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,56 +19,32 @@ pub struct Counter {
     pub event: &'static str,
     /// Events between samples: nanoseconds for `cpu-clock`.
     pub period: u64,
-    kind: u32,
-    config: u64,
+    perf: Event,
 }
 
 impl Counter {
     /// The counter to sample with, `hz` times per second and CPU.
     #[must_use]
     pub fn choose(hz: u32) -> Self {
-        let cycles = cpu_hz().map(|clock| Self {
-            event: "cycles",
-            period: clock / u64::from(hz),
-            kind: sys::PERF_TYPE_HARDWARE,
-            config: u64::from(sys::PERF_COUNT_HW_CPU_CYCLES),
-        });
-        match cycles {
-            Some(cycles) if cycles.open(0).is_ok() => cycles,
-            _ => Self {
-                event: "cpu-clock",
-                period: 1_000_000_000 / u64::from(hz),
-                kind: sys::PERF_TYPE_SOFTWARE,
-                config: u64::from(sys::PERF_COUNT_SW_CPU_CLOCK),
-            },
-        }
-    }
-
-    fn open(&self, cpu: u32) -> std::io::Result<OwnedFd> {
-        let mut attr = sys::perf_event_attr {
-            type_: self.kind,
-            size: size_of::<sys::perf_event_attr>() as u32,
-            config: self.config,
-            ..Default::default()
+        let counter = |event, kind, config, per_second: u64| {
+            let period = per_second / u64::from(hz);
+            let perf = Event {
+                kind,
+                config: u64::from(config),
+                period,
+            };
+            Self {
+                event,
+                period,
+                perf,
+            }
         };
-        attr.__bindgen_anon_1.sample_period = self.period;
-        let (pid, group, flags) = (-1, -1, sys::PERF_FLAG_FD_CLOEXEC);
-        // SAFETY: `attr` is a valid attribute of the size that it states.
-        let fd = unsafe {
-            libc::syscall(
-                libc::SYS_perf_event_open,
-                &raw const attr,
-                pid,
-                cpu,
-                group,
-                flags,
-            )
-        };
-        if fd < 0 {
-            return Err(std::io::Error::last_os_error());
-        }
-        // SAFETY: a descriptor that the kernel has just given belongs to us alone.
-        Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+        let (hardware, cycles) = (sys::PERF_TYPE_HARDWARE, sys::PERF_COUNT_HW_CPU_CYCLES);
+        let (software, clock) = (sys::PERF_TYPE_SOFTWARE, sys::PERF_COUNT_SW_CPU_CLOCK);
+        cpu_hz()
+            .map(|per_second| counter("cycles", hardware, cycles, per_second))
+            .filter(|cycles| cycles.perf.open(0).is_ok())
+            .unwrap_or_else(|| counter("cpu-clock", software, clock, 1_000_000_000))
     }
 }
 
@@ -89,6 +67,7 @@ impl Sampler {
         let mut links = Vec::new();
         for cpu in cpus {
             let fd = counter
+                .perf
                 .open(*cpu)
                 .with_context(|| format!("failed to open {} on cpu {cpu}", counter.event))?;
             let link = program

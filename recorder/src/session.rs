@@ -178,6 +178,12 @@ impl Session {
         chunks: &Receiver<Chunk>,
     ) -> anyhow::Result<()> {
         self.loaded.attach_life()?;
+        if !self.loaded.failed_execs {
+            let note = "execs that fail are not recorded: the tracepoints of system calls \
+                        cannot be reached (needs CONFIG_FTRACE_SYSCALLS, and CAP_SYS_ADMIN \
+                        to open tracefs)";
+            self.manifest.notes.push(note.into());
+        }
         self.loaded.snapshot()?;
         self.loaded.attach_stacks(&self.plan, &host::cpus())?;
         if let Some(command) = &mut command {

@@ -30,6 +30,14 @@ impl Tracefs {
         Some(Self(mount))
     }
 
+    /// The number of a tracepoint.
+    #[must_use]
+    pub fn id(&self, category: &str, name: &str) -> Option<u64> {
+        let fd = self.0.as_raw_fd();
+        let path = format!("/proc/self/fd/{fd}/events/{category}/{name}/id");
+        fs::read_to_string(path).ok()?.trim().parse().ok()
+    }
+
     /// All tracepoints as `category:name`.
     #[must_use]
     pub fn tracepoints(&self) -> Vec<String> {

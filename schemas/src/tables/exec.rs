@@ -4,13 +4,13 @@ crate::table! {
     /// One row per attempt to execute a program.
     table = "exec", time = "ts_ns",
     pub struct Row {
-        /// When the new image was in place, nanoseconds of CLOCK_BOOTTIME.
+        /// When the new image was in place, or the attempt had failed, nanoseconds of CLOCK_BOOTTIME.
         ts_ns: I64 = Delta,
         /// The same as wall-clock time, UTC.
         time: Wall = Delta,
         /// The process; see `ids`.
         upid: I64 = Delta,
-        /// How many programs this process has executed since the recording began, this one included.
+        /// How many programs this process has executed since the recording began, this one included if it succeeded.
         exec_seq: I32 = Dict,
         /// Process id in the initial pid namespace.
         pid: I32 = Delta,
@@ -22,7 +22,7 @@ crate::table! {
         parent_upid: Opt<I64> = Delta,
         /// Name of that parent.
         parent_comm: Text = Dict,
-        /// Name of the process with the new program.
+        /// Name of the process with the new program; if that failed, with the old one.
         comm: Text = Dict,
         /// Program as it was given to exec.
         filename: Text = Dict,

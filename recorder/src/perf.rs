@@ -1,0 +1,61 @@
+//! Opening perf events, to attach BPF programs to: the edge to
+//! perf_event_open(2).
+
+use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
+
+use libbpf_sys as sys;
+
+/// What an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// `PERF_TYPE_*`.
+    pub kind: u32,
+    /// What of that type.
+    pub config: u64,
+    /// Occurrences between samples.
+    pub period: u64,
+}
+
+impl Event {
+    /// A tracepoint, by the number that tracefs gives it.
+    #[must_use]
+    pub fn tracepoint(id: u64) -> Self {
+        Self {
+            kind: sys::PERF_TYPE_TRACEPOINT,
+            config: id,
+            period: 1,
+        }
+    }
+
+    /// Opens it on a CPU, for all processes.
+    ///
+    /// # Errors
+    /// If the kernel has no such event or refuses.
+    pub fn open(&self, cpu: u32) -> io::Result<OwnedFd> {
+        let mut attr = sys::perf_event_attr {
+            type_: self.kind,
+            size: size_of::<sys::perf_event_attr>() as u32,
+            config: self.config,
+            ..Default::default()
+        };
+        attr.__bindgen_anon_1.sample_period = self.period;
+        let (pid, group, flags) = (-1, -1, sys::PERF_FLAG_FD_CLOEXEC);
+        // SAFETY: `attr` is a valid attribute of the size that it states.
+        let fd = unsafe {
+            libc::syscall(
+                libc::SYS_perf_event_open,
+                &raw const attr,
+                pid,
+                cpu,
+                group,
+                flags,
+            )
+        };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: a descriptor that the kernel has just given belongs to us alone.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+    }
+}
