@@ -129,7 +129,7 @@ struct signal_struct {
 	struct { int counter; } live;
 };
 struct mm_struct {
-	unsigned long arg_start, arg_end;
+	unsigned long arg_start, arg_end, env_start, env_end;
 	struct file *exe_file;
 };
 struct kernfs_node { u64 id; };

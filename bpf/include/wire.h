@@ -100,9 +100,9 @@ struct wire_image {
 	__u32 exe_bytes;	/* components, leaf first, a NUL after each */
 	__u32 cwd_bytes;	/* likewise */
 	__u32 argv_bytes;	/* what follows of argv */
+	__u32 env_bytes;	/* what follows of the environment */
 	__u32 error;		/* errno of an exec that failed */
-	__u32 reserved;
-	/* filename, interpreter, exe, cwd, argv */
+	/* filename, interpreter, exe, cwd, argv, environment */
 };
 
 /* The stacks of an exec's caller, in the old image; its wire_image follows. */

@@ -86,8 +86,8 @@ static __always_inline void fill_image(struct image_scratch *scratch,
 	image->argv_total = total;
 	image->argv_bytes = total > WIRE_ARGV_MAX ? WIRE_ARGV_MAX : total;
 	image->argv_unread = 0;
+	image->env_bytes = 0;
 	image->error = 0;
-	image->reserved = 0;
 	image->exe_bytes = 0;
 	image->cwd_bytes = 0;
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
@@ -109,6 +109,20 @@ static __always_inline u32 append(struct bpf_dynptr *record, u32 at, void *bytes
 	if (n)
 		bpf_dynptr_write(record, at, bytes, n, 0);
 	return at + n;
+}
+
+/* Whether execs come with their environment. */
+const volatile bool keep_env = false;
+
+/* The environment of a new image lies right behind argv and is copied with it. */
+static __always_inline void add_env(struct wire_image *image, struct mm_struct *mm)
+{
+	u64 bytes = mm->env_end - mm->env_start;
+
+	if (!keep_env || mm->env_start != mm->arg_end ||
+	    image->argv_total + bytes > WIRE_ARGV_MAX)
+		return;
+	image->env_bytes = bytes;
 }
 
 /* Reserves the record and writes its strings but argv, for which there is room
@@ -145,18 +159,20 @@ static __always_inline void output_image(struct image_scratch *scratch,
 	struct bpf_dynptr record;
 	u32 at;
 
-	if (!reserve_image(scratch, counter, ARGV_ROOM(image->argv_bytes), &record, &at))
+	u64 bytes = image->argv_bytes + image->env_bytes;
+
+	if (!reserve_image(scratch, counter, ARGV_ROOM(bytes), &record, &at))
 		return;
 	struct argv_copy copy = {
 		.to = &record,
 		.from = arg_start,
 		.offset = at,
-		.bytes = image->argv_bytes,
+		.bytes = bytes,
 		.task = sleepable,
 		.progress = &scratch->argv,
 	};
 	copy_argv(&copy);
-	image->argv_unread = scratch->argv.unread + image->argv_bytes - scratch->argv.done;
+	image->argv_unread = scratch->argv.unread + bytes - scratch->argv.done;
 	bpf_dynptr_write(&record, 0, image, sizeof(*image), 0);
 	bpf_ringbuf_submit_dynptr(&record, wakeup_flags(&life));
 }

@@ -112,6 +112,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	fill_header(&scratch->image.header, WIRE_EXEC, counter);
 	fill_image(scratch, task);
 	scratch->image.process.tid = old_pid;
+	add_env(&scratch->image, task->mm);
 	bytes = bpf_probe_read_kernel_str(scratch->filename, WIRE_PATH, bprm->filename);
 	scratch->image.filename_bytes = bytes > 0 ? bytes : 0;
 	scratch->image.interpreter_bytes = 0;

@@ -43,6 +43,10 @@ pub struct Args {
     #[arg(short, long = "stack", value_name = "PROBE")]
     pub stacks: Vec<Spec>,
 
+    /// Keep these environment variables of each exec
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub env: Vec<String>,
+
     /// Print events as they come, as `whence replay` would
     #[arg(long)]
     pub print: bool,
@@ -93,6 +97,7 @@ impl Args {
             duration: self.duration,
             sample_hz: self.sample,
             stacks: self.stacks,
+            env: self.env,
             print: self.print,
             fail_on_loss: self.fail_on_loss,
             segment: self.segment,

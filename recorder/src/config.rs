@@ -17,6 +17,8 @@ pub struct Config {
     pub sample_hz: u32,
     /// Where else stacks are taken.
     pub stacks: Vec<Spec>,
+    /// Names of environment variables to keep.
+    pub env: Vec<String>,
     /// Print events as they come.
     pub print: bool,
     /// End with [`Outcome::Loss`](crate::session::Outcome) if anything is lost.

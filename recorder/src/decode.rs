@@ -110,6 +110,8 @@ pub struct Image<'a> {
     cwd: &'a [u8],
     /// Arguments, a NUL after each.
     pub argv: &'a [u8],
+    /// Variables of the environment, a NUL after each.
+    pub env: &'a [u8],
 }
 
 impl Image<'_> {
@@ -221,8 +223,9 @@ fn image(record: &[u8]) -> Option<Image<'_>> {
         wire.exe_bytes,
         wire.cwd_bytes,
         wire.argv_bytes,
+        wire.env_bytes,
     ];
-    let [filename, interpreter, exe, cwd, argv] = parts(rest, lengths)?;
+    let [filename, interpreter, exe, cwd, argv, env] = parts(rest, lengths)?;
     Some(Image {
         wire,
         filename: filename.strip_suffix(b"\0").unwrap_or(filename),
@@ -230,6 +233,7 @@ fn image(record: &[u8]) -> Option<Image<'_>> {
         exe,
         cwd,
         argv,
+        env,
     })
 }
 

@@ -36,6 +36,8 @@ pub struct Plan {
     pub comm: Option<String>,
     /// Record only processes of this cgroup and those below it.
     pub cgroup: Option<Subtree>,
+    /// Whether execs come with their environment.
+    pub env: bool,
     /// The counter to sample CPUs with.
     pub counter: Option<Counter>,
     /// Where else stacks are taken.
@@ -136,6 +138,7 @@ impl Loaded {
         if let Some(rodata) = open.maps.rodata_data.as_mut() {
             set_filter!(rodata, plan);
             rodata.wakeup_bytes = u64::from(plan.life_bytes.min(plan.sample_bytes)) / 8;
+            rodata.keep_env = plan.env;
             rodata.sample_weight = plan.counter.map_or(0, |c| c.period);
         }
         let skel = open

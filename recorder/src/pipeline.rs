@@ -50,7 +50,20 @@ pub struct Pipeline {
     /// Snapshot records that wait until it is known which ones matter.
     held: Option<Vec<Vec<u8>>>,
     printer: Printer,
+    env: Vec<String>,
     page_bytes: u64,
+}
+
+/// How events become rows.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whether the processes that are there already become rows only when
+    /// [`Pipeline::settle_snapshot`] says which.
+    pub hold_snapshot: bool,
+    /// Whether events are printed as they come.
+    pub print: bool,
+    /// Names of environment variables to keep.
+    pub env: Vec<String>,
 }
 
 /// A stack event's name and id.
@@ -86,16 +99,13 @@ impl Printer {
 
 impl Pipeline {
     /// `events` are the names of stack events, by their number on the ring.
-    /// With `hold_snapshot`, the processes that are there already become rows
-    /// when [`settle_snapshot`](Self::settle_snapshot) says which.
     #[must_use]
     pub fn new(
         sink: Sink,
         stacks: Stacks,
         clock: Clock,
         events: &[String],
-        hold_snapshot: bool,
-        print: bool,
+        options: Options,
     ) -> Self {
         let named = |name: &String| NamedEvent {
             name: name.clone(),
@@ -113,8 +123,9 @@ impl Pipeline {
             events: events.iter().map(named).collect(),
             listed: HashSet::new(),
             parents: HashMap::new(),
-            held: hold_snapshot.then(Vec::new),
-            printer: Printer::new(print),
+            held: options.hold_snapshot.then(Vec::new),
+            printer: Printer::new(options.print),
+            env: options.env,
             page_bytes: page_bytes(),
         }
     }
@@ -281,6 +292,8 @@ impl Pipeline {
             }
             .line()
         });
+        let kept = wanted_env(event.env, &self.env);
+        let env: Option<Vec<&str>> = (!self.env.is_empty() && errno == 0).then(|| texts(&kept));
         let cgroup_id = wire.cgroup_id.cast_signed();
         let cgroup_path = self.cgroups.path(cgroup_id);
         let interpreter =
@@ -307,6 +320,7 @@ impl Pipeline {
             argv_bytes: wire.argv_total.cast_signed(),
             argv_state,
             cmdline: &argv.cmdline,
+            env: env.as_deref(),
             cwd: event.cwd().as_deref(),
             errno,
             uid: i64::from(wire.uid),
@@ -520,8 +534,23 @@ impl<'a> Argv<'a> {
     }
 
     fn texts(&self) -> Vec<&str> {
-        self.args.iter().map(AsRef::as_ref).collect()
+        texts(&self.args)
     }
+}
+
+fn texts<'a>(strings: &'a [Cow<'_, str>]) -> Vec<&'a str> {
+    strings.iter().map(AsRef::as_ref).collect()
+}
+
+/// The variables with these names.
+fn wanted_env<'a>(env: &'a [u8], names: &[String]) -> Vec<Cow<'a, str>> {
+    let wanted = |variable: &&[u8]| {
+        let end = variable.iter().position(|byte| *byte == b'=');
+        let name = end.map(|end| &variable[..end]);
+        names.iter().any(|n| Some(n.as_bytes()) == name)
+    };
+    let kept = arguments(env).filter(wanted);
+    kept.map(String::from_utf8_lossy).collect()
 }
 
 fn upid(process: &wire::Process) -> i64 {
@@ -571,6 +600,13 @@ fn page_bytes() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_variables_that_were_asked_for_are_kept() {
+        let env = b"PATH=/bin\0TOKEN=secret\0PATHS=x\0odd\0";
+        assert_eq!(wanted_env(env, &["PATH".into()]), ["PATH=/bin"]);
+        assert!(wanted_env(env, &[]).is_empty());
+    }
 
     #[test]
     fn run_time_is_split_as_ticks_were_and_nothing_is_lost() {

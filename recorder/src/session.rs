@@ -23,7 +23,7 @@ use crate::kernel::Symbols;
 use crate::loader::{Loaded, Plan};
 use crate::loss::{Losses, STREAMS};
 use crate::overhead::Overhead;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Options, Pipeline};
 use crate::ring::{Chunk, Reader};
 use crate::sampler::Counter;
 use crate::sink::{self, Sink};
@@ -113,6 +113,7 @@ impl Session {
                 Some(path) => Some(Cgroups::open().subtree(path)?),
                 None => None,
             },
+            env: !config.env.is_empty(),
             counter: (config.sample_hz > 0).then(|| Counter::choose(config.sample_hz)),
             probes: probes::resolve(&config.stacks, &btf)?,
         };
@@ -142,8 +143,11 @@ impl Session {
             Stacks::new(symbols, build_id, &manifest.kernel.release),
             manifest.clock,
             &events,
-            config.only_some(),
-            config.print,
+            Options {
+                hold_snapshot: config.only_some(),
+                print: config.print,
+                env: config.env.clone(),
+            },
         );
         let mut session = Self {
             loaded,
@@ -397,6 +401,7 @@ fn options(config: &Config) -> serde_json::Value {
         "uid": config.uid,
         "comm": config.comm,
         "cgroup": config.cgroup,
+        "env": config.env,
         "sample_hz": config.sample_hz,
         "stacks": config.stacks.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "duration_ms": config.duration.map(|d| d.as_millis() as u64),

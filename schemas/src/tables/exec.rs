@@ -46,6 +46,8 @@ crate::table! {
         argv_state: Text = Dict,
         /// `argv` quoted as a shell would need it.
         cmdline: Text = Dict,
+        /// Variables of the environment that were asked for, as NAME=value; NULL if none were, or it failed.
+        env: Opt<List<Text>> = Dict,
         /// Working directory.
         cwd: Opt<Text> = Dict,
         /// 0 if it succeeded, else the error.
