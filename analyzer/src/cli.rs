@@ -198,7 +198,7 @@ pub struct Query {
     #[command(flatten)]
     pub output: Output,
     /// SQL, or the name of a query; see --list
-    #[arg(value_name = "SQL|NAME", required_unless_present_any = ["file", "list"])]
+    #[arg(value_name = "SQL|NAME")]
     pub query: Option<String>,
     /// Read the SQL from a file; - is standard input
     #[arg(short = 'f', long, value_name = "FILE", conflicts_with_all = ["query", "list"])]

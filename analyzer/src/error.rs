@@ -108,8 +108,29 @@ impl From<DataFusionError> for Error {
             DataFusionError::ExecutionJoin(_) => Self::Corrupt(
                 "a segment of the recording is corrupt: its content cannot be decoded".into(),
             ),
-            root => Self::Query(root.strip_backtrace()),
+            DataFusionError::SQL(e, _) => Self::Query(plain(&e.to_string())),
+            root => Self::Query(plain(&root.strip_backtrace())),
         }
+    }
+}
+
+/// An error of the engine without its own categories, and without the list of
+/// all columns where it has found a near one.
+fn plain(text: &str) -> String {
+    const CATEGORIES: &[&str] = &[
+        "sql parser error: ",
+        "Error during planning: ",
+        "Execution error: ",
+        "Schema error: ",
+        "Arrow error: ",
+    ];
+    let mut text = text;
+    while let Some(rest) = CATEGORIES.iter().find_map(|c| text.strip_prefix(c)) {
+        text = rest;
+    }
+    match text.split_once('\n') {
+        Some((first, _)) if first.contains("Did you mean") => first.to_owned(),
+        _ => text.to_owned(),
     }
 }
 

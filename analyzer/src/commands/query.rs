@@ -63,7 +63,11 @@ fn text(args: &Query) -> Result<(String, Vec<Param>)> {
         }
         (None, Some(query)) if is_name(query) => named(query)?.sql.to_owned(),
         (None, Some(query)) => query.clone(),
-        (None, None) => return Err(Error::Usage("give SQL or the name of a query".into())),
+        (None, None) => {
+            return Err(Error::Usage(
+                "give SQL, -f FILE, or the name of a query; --list lists them".into(),
+            ));
+        }
     };
     let params = whence_queries::params(&sql);
     Ok((sql, params))

@@ -41,10 +41,20 @@ pub(super) struct Link {
     pub(super) comm: String,
     pub(super) cmdline: Option<String>,
     pub(super) form: Form,
-    /// One of its processes; the only one if `processes` is 1.
-    pub(super) node: u32,
+    /// The first of its processes, in order of their starts.
+    pub(super) nodes: Vec<u32>,
     /// How many different processes it stands for in this chain.
     pub(super) processes: usize,
+}
+
+impl Link {
+    /// Its process, if it is one.
+    pub(super) fn only(&self) -> Option<u32> {
+        match (self.processes, &self.nodes[..]) {
+            (1, [node]) => Some(*node),
+            _ => None,
+        }
+    }
 }
 
 /// A command line, and how often it was run.
@@ -254,23 +264,26 @@ fn chain(forests: &[Forest], links: &Links, link: u32, runs: &[&Run]) -> Chain {
     let forest = &forests[forest_at];
     let recorded: Vec<&&Run> = runs.iter().filter(|run| !run.before).collect();
     let times: Vec<i64> = recorded.iter().map(|run| run.ts_ns).collect();
-    let all_times = || runs.iter().map(|run| run.ts_ns);
+    let timed = || match recorded.is_empty() {
+        true => runs.iter().map(|run| run.ts_ns).collect::<Vec<_>>(),
+        false => times.clone(),
+    };
     let nodes: HashSet<u32> = runs.iter().map(|run| run.node).collect();
     let processes = processes(forest, links, forest_at, runs);
     let ids = links.down_to(link);
     let run_nodes = nodes.len();
     let as_link = |id: &u32| {
         let key = &links.keys[*id as usize];
-        let (node, count) = match processes.get(id) {
-            Some((node, count)) => (*node, *count),
+        let (nodes, count) = match processes.get(id) {
+            Some((nodes, count)) => (nodes.clone(), *count),
             // A program that the process itself ran before.
-            None => (runs[0].node, run_nodes),
+            None => (vec![runs[0].node], run_nodes),
         };
         Link {
             comm: key.comm.clone(),
             cmdline: key.cmdline.clone(),
             form: key.form,
-            node,
+            nodes,
             processes: count,
         }
     };
@@ -295,21 +308,24 @@ fn chain(forests: &[Forest], links: &Links, link: u32, runs: &[&Run]) -> Chain {
                 runs,
             })
             .collect(),
-        first_ns: all_times().min().unwrap_or(0),
-        last_ns: all_times().max().unwrap_or(0),
+        first_ns: timed().into_iter().min().unwrap_or(0),
+        last_ns: timed().into_iter().max().unwrap_or(0),
         period: period(&times),
         callers: by_count(recorded.iter().filter_map(|run| run.stack)),
         node: runs[0].node,
     }
 }
 
-/// For each link above the runs, one of its processes and how many there are.
+/// Processes of a link that are remembered one by one.
+const REMEMBERED: usize = 3;
+
+/// For each link above the runs, some of its processes and how many there are.
 fn processes(
     forest: &Forest,
     links: &Links,
     forest_at: usize,
     runs: &[&Run],
-) -> HashMap<u32, (u32, usize)> {
+) -> HashMap<u32, (Vec<u32>, usize)> {
     // The states of a process that are in some chain.
     let mut of_node: HashMap<u32, Vec<u32>> = HashMap::new();
     for ((at, node, _), link) in &links.of_process {
@@ -318,14 +334,16 @@ fn processes(
         }
     }
     let mut seen = HashSet::new();
-    let mut counted: HashMap<u32, (u32, usize)> = HashMap::new();
+    let mut counted: HashMap<u32, (Vec<u32>, usize)> = HashMap::new();
     for run in runs {
         let mut at = forest.parent(run.node);
         while let Some(node) = at.filter(|node| seen.insert(*node)) {
             for link in of_node.get(&node).into_iter().flatten() {
-                let entry = counted.entry(*link).or_insert((node, 0));
-                entry.0 = entry.0.min(node);
-                entry.1 += 1;
+                let (nodes, count) = counted.entry(*link).or_default();
+                nodes.push(node);
+                nodes.sort_unstable();
+                nodes.truncate(REMEMBERED);
+                *count += 1;
             }
             at = forest.parent(node);
         }

@@ -69,10 +69,10 @@ impl Rows<'_> {
         self.time("first_time", |c| wall(c, c.first_ns));
         self.time("last_time", |c| wall(c, c.last_ns));
         self.int("parent_upid", |c| {
-            Some(forests[c.forest].upid(only(parent(c)?)?))
+            Some(forests[c.forest].upid(parent(c)?.only()?))
         });
         let pids = self.chains.iter().map(|c| {
-            let node = only(parent(c)?)?;
+            let node = parent(c)?.only()?;
             Some(forests[c.forest].pid(node))
         });
         let pids = Int32Array::from_iter(pids);
@@ -122,9 +122,4 @@ impl Rows<'_> {
 /// The nearest ancestor with a program of its own.
 fn parent(chain: &Chain) -> Option<&Link> {
     chain.links.iter().rev().find(|l| l.form == Form::Process)
-}
-
-/// Its process, if it is one.
-fn only(link: &Link) -> Option<u32> {
-    (link.processes == 1).then_some(link.node)
 }

@@ -15,6 +15,8 @@ const EXAMPLES: usize = 3;
 const ROOT_LINKS: usize = 2;
 /// See [`ROOT_LINKS`].
 const END_LINKS: usize = 8;
+/// Lines that a whole command line takes at most on a terminal.
+const WHOLE_LINES: usize = 2;
 /// Lines for a call path.
 const STACK_LINES: usize = 3;
 /// Columns that a command line keeps however deep it is indented.
@@ -94,26 +96,30 @@ impl View<'_> {
         let mut parts = Vec::new();
         if chain.runs > 0 {
             parts.push(text::counted(chain.runs as i64, "run", "runs"));
-        } else {
-            parts.push("no run while it was recorded".into());
+        }
+        if chain.before > 0 {
+            let before = text::count(chain.before as i64);
+            parts.push(format!("{before} running before the recording"));
         }
         if let Some(period) = chain.period {
             let at_once = match period.at_once {
                 0 | 1 => String::new(),
                 n => format!(", {n} at a time"),
             };
-            parts.push(format!(
-                "every {} (±{}){at_once}",
-                text::duration(period.every_ns),
-                text::duration(period.spread_ns)
-            ));
+            let spread = match period.spread_ns {
+                0 => String::new(),
+                ns => format!(" (±{})", text::duration(ns)),
+            };
+            let every = text::duration(period.every_ns);
+            parts.push(format!("every {every}{spread}{at_once}"));
         }
         let (first, last) = (clock.wall_us(chain.first_ns), clock.wall_us(chain.last_ns));
         if chain.runs > 1 {
             let last = text::time_near(last, first);
             parts.push(format!("{} to {last} UTC", text::time(first)));
         } else {
-            parts.push(format!("{} UTC", text::time(last)));
+            let since = if chain.runs == 0 { "since " } else { "" };
+            parts.push(format!("{since}{} UTC", text::time(last)));
         }
         let host = printable(&forest.boot.host).into_owned();
         if self.forests.len() > 1 {
@@ -124,10 +130,11 @@ impl View<'_> {
 
     fn tree(&self, chain: &Chain, forest: &Forest, lines: &mut Vec<String>) {
         let links = &chain.links;
-        let origin = forest.source(chain.root);
-        if origin == "inferred" || origin == "exec" || links.is_empty() {
-            let unknown = "(parent not known: it was gone, or its events were lost)";
-            lines.push(format!("   {}", self.screen.dim(unknown)));
+        // Where the first process comes from is only known of the first of all,
+        // and of kernel threads.
+        if forest.pid(chain.root) > 2 {
+            let unknown = "(what started this is not known: it had gone, or its events were lost)";
+            lines.push(format!("   {}", self.screen.warning(unknown)));
         }
         let skipped = links.len().saturating_sub(ROOT_LINKS + END_LINKS);
         let mut depth = 0;
@@ -147,20 +154,26 @@ impl View<'_> {
     }
 
     fn link(&self, chain: &Chain, forest: &Forest, link: &Link, depth: usize) -> String {
-        let node = link.node;
         let name = if link.comm.is_empty() {
             "(unknown)".into()
         } else {
             printable(&link.comm).into_owned()
         };
         let who = match link.form {
-            Form::Copy if SHELLS.contains(&link.comm.as_str()) => format!("{name} (subshell)"),
+            Form::Copy if is_shell(link) => format!("{name} (subshell)"),
             Form::Copy => format!("{name} (copy)"),
             Form::Process | Form::Before => name,
         };
         let number = match (link.form, link.processes) {
             (Form::Before, _) => "then exec".to_owned(),
-            (_, 1) => forest.pid(node).to_string(),
+            (_, n) if n == link.nodes.len() => {
+                let pids: Vec<String> = link
+                    .nodes
+                    .iter()
+                    .map(|node| forest.pid(*node).to_string())
+                    .collect();
+                pids.join(", ")
+            }
             (_, n) => format!("×{}", text::count(n as i64)),
         };
         let cmdline = match link.form {
@@ -171,8 +184,8 @@ impl View<'_> {
                 .map(|line| printable(line).into_owned())
                 .unwrap_or_default(),
         };
-        let since = match link.form {
-            Form::Process if link.processes == 1 => self.since(chain, forest, node),
+        let since = match (link.form, link.only()) {
+            (Form::Process, Some(node)) => self.since(chain, forest, node),
             _ => String::new(),
         };
         self.row(depth, &format!("{who} {number}"), &cmdline, &since)
@@ -221,7 +234,10 @@ impl View<'_> {
         let start_us = forest.start_us(node);
         let first_us = forest.boot.clock.wall_us(chain.first_ns);
         if forest.start_ns(node) < forest.boot.clock.boot_ns {
-            format!("since {}, before", text::time_near(start_us, first_us))
+            format!(
+                "since {}, before the recording",
+                text::time_near(start_us, first_us)
+            )
         } else {
             format!("since {}", text::time_near(start_us, first_us))
         }
@@ -234,13 +250,7 @@ impl View<'_> {
             .map_or(1, |e| text::count(e.runs as i64).len());
         for example in chain.examples.iter().take(EXAMPLES) {
             let count = text::count(example.runs as i64);
-            let columns = self.screen.width.saturating_sub(widest + 6);
-            let cmdline = printable(&example.cmdline);
-            // Off a terminal nothing is cut: it may be what someone looks for.
-            let cmdline = match self.screen.is_terminal {
-                true => text::fit(&cmdline, columns.max(LEAST_CMDLINE)),
-                false => cmdline.into_owned(),
-            };
+            let cmdline = self.whole(&example.cmdline);
             lines.push(format!("   {count:>widest$}× {cmdline}"));
         }
         let more = chain.examples.len().saturating_sub(EXAMPLES);
@@ -250,19 +260,29 @@ impl View<'_> {
         }
     }
 
+    /// A command line as good as whole: some are longer than all else that is
+    /// said. Off a terminal nothing is cut, since it may be what is looked for.
+    fn whole(&self, cmdline: &str) -> String {
+        let cmdline = printable(cmdline);
+        match self.screen.is_terminal {
+            true => text::fit(&cmdline, WHOLE_LINES * self.screen.width),
+            false => cmdline.into_owned(),
+        }
+    }
+
     fn parent(&self, chain: &Chain, forest: &Forest, lines: &mut Vec<String>) {
         let own = chain.links.iter().rev().find(|l| l.form == Form::Process);
         let Some(link) = own else { return };
-        let pid = match link.processes {
-            1 => format!("pid {}", forest.pid(link.node)),
-            n => format!("{} processes", text::count(n as i64)),
+        let pid = match link.only() {
+            Some(node) => format!("pid {}", forest.pid(node)),
+            None => format!("{} processes", text::count(link.processes as i64)),
         };
         let cmdline = link.cmdline.as_deref().unwrap_or(&link.comm);
         lines.push(format!(
             "   {} {}, {pid}: {}",
             self.screen.bold("from"),
             printable(&link.comm),
-            printable(cmdline)
+            self.whole(cmdline)
         ));
     }
 
@@ -302,6 +322,14 @@ impl View<'_> {
             lines.push(format!("     {dots}{line}"));
         }
     }
+}
+
+/// Whether a shell runs there, be it one that runs a script and has its name.
+fn is_shell(link: &Link) -> bool {
+    let program = link.cmdline.as_deref().unwrap_or(&link.comm);
+    let program = program.split(' ').next().unwrap_or(program);
+    let name = program.rsplit('/').next().unwrap_or(program);
+    SHELLS.contains(&name.trim_start_matches('-'))
 }
 
 fn branch(depth: usize) -> String {

@@ -1,0 +1,258 @@
+//! SQL, its functions, the named queries, and the formats.
+
+mod common;
+
+use common::{Story, answer, assert_reads, on, refused, whence};
+use serde_json::{Value, json};
+
+fn host() -> Story {
+    Story::new("web1")
+        .running(1, 0, "systemd", "/sbin/init")
+        .running(50, 1, "cron", "/usr/sbin/cron")
+        .run(10, 50, 60, &["/bin/sh", "-c", "echo hi"])
+        .run(1_010, 50, 61, &["/bin/sh", "-c", "echo hi"])
+        .run(2_010, 50, 62, &["/bin/sh", "-c", "echo hi"])
+        .samples(
+            3,
+            "cpu-clock",
+            ("task", "sh"),
+            &["entry", "do_work"],
+            &["main"],
+        )
+        .lost("exec", "ring full", 100, 900, 312)
+}
+
+fn recorded(story: Story) -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let recording = story.write(dir.path(), "host");
+    (dir, recording)
+}
+
+fn rows(recording: &std::path::Path, args: &[&str]) -> Vec<Value> {
+    let mut all = vec!["query"];
+    all.extend(args);
+    all.extend(["--format", "json"]);
+    serde_json::from_str(&answer(recording, &all)).unwrap()
+}
+
+#[test]
+fn an_answer_says_what_was_lost() {
+    let (_dir, recording) = recorded(host());
+    assert_reads(
+        &answer(&recording, &["query", "SELECT count(*) AS n FROM exec"]),
+        "
+        lost: 312 exec events between 13:00:00 and 13:00:00 (ring full): their rows are missing
+        n
+        3
+        ",
+    );
+    let output = on(&recording, &["query", "SELECT 1 AS n", "--format", "csv"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "n\n1\n");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("lost: 312 exec events"));
+}
+
+#[test]
+fn the_functions_of_whence_are_there() {
+    let (_dir, recording) = recorded(host());
+    let upid = "(SELECT upid FROM process WHERE pid = 60)";
+    let one = |sql: &str| rows(&recording, &[sql]);
+    let upid_of_60 = one(&format!("SELECT {upid} AS upid"))[0]["upid"].clone();
+    let above = one(&format!("SELECT level, pid FROM ancestors({upid_of_60})"));
+    assert_eq!(
+        json!(above),
+        json!([{"level": 1, "pid": 50}, {"level": 2, "pid": 1}])
+    );
+    let root = one("SELECT upid FROM process WHERE pid = 1")[0]["upid"].clone();
+    let below = one(&format!("SELECT count(*) AS n FROM descendants({root})"));
+    assert_eq!(below, [json!({"n": 4})]);
+    let tree = one(&format!("SELECT count(*) AS n FROM process_tree({root})"));
+    assert_eq!(tree, [json!({"n": 5})]);
+    let line = one("SELECT cmdline(argv) AS c FROM exec LIMIT 1");
+    assert_eq!(line, [json!({"c": "/bin/sh -c 'echo hi'"})]);
+    let text = one("SELECT DISTINCT stack_text(kernel_stack_id) AS t FROM sample");
+    assert_eq!(text, [json!({"t": "entry;do_work"})]);
+    let paths = one("SELECT path, samples FROM call_paths('do_work')");
+    assert_eq!(paths, [json!({"path": ["entry", "do_work"], "samples": 3})]);
+}
+
+/// A subtree is a range of numbers, in any engine.
+#[test]
+fn descendants_are_a_between() {
+    let (_dir, recording) = recorded(host());
+    let found = rows(
+        &recording,
+        &[
+            "SELECT d.pid FROM process d JOIN process a ON d.boot_id = a.boot_id \
+           AND d.tree_first BETWEEN a.tree_first AND a.tree_last \
+           WHERE a.pid = 50 ORDER BY d.pid",
+        ],
+    );
+    let pids: Vec<&Value> = found.iter().map(|row| &row["pid"]).collect();
+    assert_eq!(json!(pids), json!([50, 60, 61, 62]));
+}
+
+#[test]
+fn every_named_query_runs_on_a_recording_and_on_an_empty_one() {
+    let (_dir, full) = recorded(host());
+    let (_other, empty) = recorded(Story::new("empty").cut_off());
+    for query in whence_queries::QUERIES {
+        let on_function = ["--param", "function=do_work"];
+        let more: &[&str] = match query.name {
+            "callers" => &on_function,
+            _ => &[],
+        };
+        let mut args = vec!["query", query.name];
+        args.extend(more);
+        answer(&full, &args);
+        // Call paths into a function that is in no stack are refused.
+        if query.name != "callers" {
+            answer(&empty, &args);
+        }
+    }
+}
+
+/// Each column of the output is described in the query's own comments.
+#[test]
+fn every_column_of_a_named_query_is_described() {
+    let (_dir, recording) = recorded(host());
+    for query in whence_queries::QUERIES
+        .iter()
+        .filter(|q| q.name != "callers")
+    {
+        let csv = answer(&recording, &["query", query.name, "--format", "csv"]);
+        let described = |column: &str| {
+            let mut lines = query.sql.lines().filter(|line| line.starts_with("--   "));
+            lines.any(|line| {
+                let names = line.trim_start_matches("--").trim_start();
+                let names = names.split("  ").next().unwrap_or_default();
+                names.split(", ").any(|name| name == column)
+            })
+        };
+        for column in csv.lines().next().unwrap().split(',') {
+            assert!(described(column), "{}: {column}", query.name);
+        }
+    }
+}
+
+#[test]
+fn a_periodic_job_is_found_by_name() {
+    let (_dir, recording) = recorded(host());
+    let found = rows(&recording, &["periodic_jobs"]);
+    assert_eq!(found[0]["runs"], json!(3));
+    assert_eq!(found[0]["period_s"], json!(1.0));
+}
+
+/// A value is bound as a literal; as text in SQL it would end the string.
+#[test]
+fn parameters_are_bound_and_never_pasted() {
+    let (_dir, recording) = recorded(host());
+    let evil = "program=x' OR '1'='1";
+    assert!(rows(&recording, &["who_runs", "--param", evil]).is_empty());
+    assert_eq!(
+        rows(&recording, &["who_runs", "--param", "program=sh"]).len(),
+        1
+    );
+    let said = refused(&on(&recording, &["query", "who_runs", "--param", "x=1"]), 2);
+    assert!(
+        said.contains("has no parameter x; it has program"),
+        "{said}"
+    );
+    let said = refused(&on(&recording, &["query", "SELECT $x"]), 2);
+    assert!(said.contains("$x has no value"), "{said}");
+}
+
+#[test]
+fn statements_that_do_more_than_ask_are_refused() {
+    let (dir, recording) = recorded(host());
+    let file = dir.path().join("out.csv");
+    let copy = format!("COPY (SELECT 1) TO '{}'", file.display());
+    for sql in [
+        copy.as_str(),
+        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+        "CREATE TABLE t AS SELECT 1",
+        "SET datafusion.execution.batch_size = 1",
+        "INSERT INTO exec SELECT * FROM exec",
+        "DROP TABLE exec",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '/tmp/x.csv'",
+    ] {
+        let said = refused(&on(&recording, &["query", sql]), 2);
+        assert!(said.contains("--allow-write"), "{sql}: {said}");
+    }
+    assert!(!file.exists());
+    let said = refused(
+        &on(&recording, &["query", "SELECT * FROM '/etc/passwd'"]),
+        1,
+    );
+    assert!(said.contains("not found"), "{said}");
+}
+
+#[test]
+fn errors_of_sql_name_the_place_and_near_names() {
+    let (_dir, recording) = recorded(host());
+    let said = refused(&on(&recording, &["query", "SELECT comn FROM exec"]), 1);
+    assert_eq!(
+        said.trim(),
+        "whence: failed to run the query: No field named comn. Did you mean 'exec.comm'?"
+    );
+    let said = refused(&on(&recording, &["query", "SELECT * FORM exec"]), 1);
+    assert!(said.contains("Line: 1, Column:"), "{said}");
+    let said = refused(&on(&recording, &["query", "who_run"]), 2);
+    assert!(said.contains("the nearest is who_runs"), "{said}");
+}
+
+#[test]
+fn each_format_can_be_read_back() {
+    let (dir, recording) = recorded(host());
+    let sql = [
+        "query",
+        "SELECT pid, argv FROM exec ORDER BY pid",
+        "--format",
+    ];
+    let with = |format| on(&recording, &[&sql[..], &[format]].concat()).stdout;
+    let path = dir.path().join("rows.parquet");
+    std::fs::write(&path, with("parquet")).unwrap();
+    let parquet = std::fs::File::open(&path).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(parquet, 10);
+    assert_eq!(reader.unwrap().next().unwrap().unwrap().num_rows(), 3);
+    let arrow = with("arrow");
+    let mut reader = arrow::ipc::reader::StreamReader::try_new(&arrow[..], None).unwrap();
+    assert_eq!(reader.next().unwrap().unwrap().num_rows(), 3);
+    let json: Vec<Value> = serde_json::from_slice(&with("json")).unwrap();
+    assert_eq!(json[0]["argv"], json!(["/bin/sh", "-c", "echo hi"]));
+    assert!(
+        String::from_utf8(with("csv"))
+            .unwrap()
+            .starts_with("pid,argv\n60,")
+    );
+}
+
+#[test]
+fn recordings_of_one_boot_are_asked_as_one_and_hosts_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    host().write(dir.path(), "a");
+    Story::new("web1")
+        .running(1, 0, "systemd", "/sbin/init")
+        .running(50, 1, "cron", "/usr/sbin/cron")
+        .run(500_010, 50, 70, &["/bin/sh", "-c", "later"])
+        .write(dir.path(), "b");
+    Story::new("web2")
+        .running(1, 0, "systemd", "/sbin/init")
+        .write(dir.path(), "c");
+    let sql = "SELECT host, count(*) AS n FROM process GROUP BY host ORDER BY host";
+    let found = rows(dir.path(), &[sql]);
+    assert_eq!(
+        json!(found),
+        json!([{"host": "web1", "n": 6}, {"host": "web2", "n": 1}])
+    );
+    let by_recording = "SELECT count(DISTINCT recording_id) AS n FROM exec";
+    assert_eq!(rows(dir.path(), &[by_recording]), [json!({"n": 2})]);
+}
+
+#[test]
+fn the_list_names_every_query() {
+    let output = whence(&["query", "--list"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for query in whence_queries::QUERIES {
+        assert!(text.contains(query.name), "{}", query.name);
+    }
+}
