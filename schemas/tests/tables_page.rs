@@ -25,7 +25,7 @@ fn type_name(data_type: &DataType) -> String {
         DataType::Binary => "BLOB".into(),
         DataType::Timestamp(..) => "TIMESTAMP (UTC, microseconds)".into(),
         DataType::List(item) => format!("{}[]", type_name(item.data_type())),
-        other => panic!("no SQL name for {other}"),
+        other => other.to_string(),
     }
 }
 
