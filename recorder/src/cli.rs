@@ -60,7 +60,7 @@ pub struct Args {
     pub segment: Duration,
 
     /// Size of each ring between kernel and recorder, in KiB, a power of two
-    #[arg(long, value_name = "KIB", default_value_t = 16 * 1024, value_parser = ring_kib)]
+    #[arg(long, value_name = "KIB", default_value_t = 8 * 1024, value_parser = ring_kib)]
     pub ring: u32,
 
     /// Record only this process and its descendants; may be repeated
