@@ -120,12 +120,15 @@ impl Completeness {
         kinds.sort_by_key(|(key, lost)| (std::cmp::Reverse(lost.count), (*key).clone()));
         let mut lines = self.warnings.clone();
         for ((stream, cause), lost) in kinds.iter().take(NAMED) {
+            let (from, to) = (time_of_day(lost.from_us), time_of_day(lost.to_us));
+            let when = match from == to {
+                true => format!("at {from}"),
+                false => format!("between {from} and {to}"),
+            };
             lines.push(format!(
-                "lost: {} {} events between {} and {} ({}): their rows are missing",
+                "lost: {} {} events {when} ({}): their rows are missing",
                 crate::render::text::count(lost.count),
                 printable(stream),
-                time_of_day(lost.from_us),
-                time_of_day(lost.to_us),
                 printable(cause),
             ));
         }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Story, answer, assert_reads, on, refused, whence};
+use common::{Story, answer, assert_reads, on, recorded, refused, rows, whence};
 use serde_json::{Value, json};
 
 fn host() -> Story {
@@ -19,20 +19,7 @@ fn host() -> Story {
             &["entry", "do_work"],
             &["main"],
         )
-        .lost("exec", "ring full", 100, 900, 312)
-}
-
-fn recorded(story: Story) -> (tempfile::TempDir, std::path::PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let recording = story.write(dir.path(), "host");
-    (dir, recording)
-}
-
-fn rows(recording: &std::path::Path, args: &[&str]) -> Vec<Value> {
-    let mut all = vec!["query"];
-    all.extend(args);
-    all.extend(["--format", "json"]);
-    serde_json::from_str(&answer(recording, &all)).unwrap()
+        .lost("exec", "ring full", 100, 1_900, 312)
 }
 
 #[test]
@@ -41,7 +28,7 @@ fn an_answer_says_what_was_lost() {
     assert_reads(
         &answer(&recording, &["query", "SELECT count(*) AS n FROM exec"]),
         "
-        lost: 312 exec events between 13:00:00 and 13:00:00 (ring full): their rows are missing
+        lost: 312 exec events between 13:00:00 and 13:00:01 (ring full): their rows are missing
         n
         3
         ",

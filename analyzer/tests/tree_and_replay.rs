@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Story, answer, assert_reads, on, refused};
+use common::{Story, answer, assert_reads, on, recorded, refused};
 use serde_json::{Value, json};
 
 fn host() -> Story {
@@ -17,12 +17,6 @@ fn host() -> Story {
         .fork(5_000, 51, 200)
         .exec(5_001, 200, 51, &["/bin/bash"])
         .exit(9_000, 200, 3)
-}
-
-fn recorded(story: Story) -> (tempfile::TempDir, std::path::PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let recording = story.write(dir.path(), "host");
-    (dir, recording)
 }
 
 #[test]

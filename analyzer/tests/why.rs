@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Story, answer, assert_reads, on, refused};
+use common::{Story, answer, assert_reads, on, recorded, refused};
 use serde_json::Value;
 
 const EVENT: &str = "tracepoint:block:block_rq_complete";
@@ -51,12 +51,6 @@ fn disk() -> Story {
             &["cpu_idle_loop"],
             &[],
         )
-}
-
-fn recorded(story: Story) -> (tempfile::TempDir, std::path::PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let recording = story.write(dir.path(), "disk");
-    (dir, recording)
 }
 
 /// What an interrupt struck is no cause of it, and how an event was recorded is

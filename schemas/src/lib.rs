@@ -3,8 +3,8 @@
 //! This crate owns the tables and their columns, the ids that are stored in
 //! them, the files of a recording and how they come to be, and the few rules
 //! that both programs must apply alike: how a process follows from its events
-//! ([`derive`]), how a tree is numbered ([`tree`]), how a command line is
-//! quoted ([`quote`]) and how an event reads as one line ([`line`]).
+//! ([`mod@derive`]), how a tree is numbered ([`tree`]), how a command line is
+//! quoted ([`quote`]) and how an event reads as one line ([`mod@line`]).
 //!
 //! It knows nothing of the kernel, of BPF, or of SQL.
 //!

@@ -5,6 +5,10 @@
 //! 2026-01-02 13:00:00 UTC. A column that a story does not speak of is NULL, or
 //! zero where it cannot be.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot write its story has failed"
+)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -366,6 +370,13 @@ fn complete(batches: &BTreeMap<&str, RecordBatch>, boot_id: &str) -> RecordBatch
     arrow::compute::concat_batches(&schema, &rows).unwrap()
 }
 
+/// Writes a story to a folder that lives as long as the test.
+pub(crate) fn recorded(story: Story) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = story.write(folder.path(), "story");
+    (folder, recording)
+}
+
 /// Runs `whence` with these arguments, on a screen 100 columns wide.
 pub(crate) fn whence(args: &[&str]) -> Output {
     whence_in(Path::new("/"), args)
@@ -387,6 +398,12 @@ pub(crate) fn answer(recording: &Path, args: &[&str]) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{args:?} failed: {errors}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs `whence query -i RECORDING ARGS` and gives the rows of its answer.
+pub(crate) fn rows(recording: &Path, args: &[&str]) -> Vec<Value> {
+    let args = [&["query"], args, &["--format", "json"]].concat();
+    serde_json::from_str(&answer(recording, &args)).unwrap()
 }
 
 /// Runs `whence COMMAND -i RECORDING ARGS`.

@@ -126,6 +126,13 @@ impl Rows {
         (row < self.next).then_some((part, at))
     }
 
+    /// The place of a row, if it is in that part.
+    fn within(&self, part: usize, row: u32) -> Option<(usize, usize)> {
+        let of_part = self.parts.get(part)?;
+        let at = row.checked_sub(of_part.start)? as usize;
+        (at < of_part.batch.num_rows()).then_some((part, at))
+    }
+
     /// The values of a column for these rows. NULL where there is no row, or
     /// where a row's kind has no such column.
     pub(super) fn gather(
@@ -151,13 +158,17 @@ impl Rows {
             array_of.push(arrays.len());
             arrays.push(array.as_ref());
         }
-        let picks: Vec<(usize, usize)> = rows
-            .iter()
-            .map(|row| match self.locate(*row) {
+        let mut picks = Vec::with_capacity(rows.len());
+        // Rows mostly follow each other in one part.
+        let mut near = 0;
+        for row in rows {
+            let place = self.within(near, *row).or_else(|| self.locate(*row));
+            picks.push(match place {
                 Some((part, at)) if array_of[part] > 0 => (array_of[part], at),
                 _ => (0, 0),
-            })
-            .collect();
+            });
+            near = place.map_or(near, |(part, _)| part);
+        }
         interleave(&arrays, &picks).map_err(table_error)
     }
 
