@@ -76,14 +76,14 @@ impl SegmentTable {
         recordings: impl IntoIterator<Item = &'a Recording>,
     ) -> Result<Self> {
         let mut files = Vec::new();
-        let mut rows = 0;
+        let mut rows = 0_u64;
         for recording in recordings {
             let manifest = &recording.manifest;
             for segment in recording.segments_of(def).filter(|s| s.rows > 0) {
                 let host = ScalarValue::from(manifest.host.hostname.as_str());
                 let id = ScalarValue::from(manifest.recording_id.as_str());
                 files.push(file(segment)?.with_partition_values(vec![host, id]));
-                rows += segment.rows;
+                rows = rows.saturating_add(segment.rows);
             }
         }
         Ok(Self {

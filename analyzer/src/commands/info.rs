@@ -67,7 +67,7 @@ fn facts(recording: &Recording) -> Vec<(&'static str, String)> {
                 "{} to {} UTC, {}{}",
                 wall(start),
                 wall(end),
-                text::duration(end - start),
+                text::duration(end.saturating_sub(start)),
                 if recording.cut_off() {
                     ", not finished"
                 } else {
@@ -89,7 +89,7 @@ fn facts(recording: &Recording) -> Vec<(&'static str, String)> {
             format!("{} through {}", event.event, event.mechanism),
         ));
     }
-    if let Some(overhead) = overhead_of(recording, end - start) {
+    if let Some(overhead) = overhead_of(recording, end.saturating_sub(start)) {
         facts.push(("cost", overhead));
     }
     if let Some(names) = named_frames(recording) {
@@ -204,7 +204,8 @@ fn contents(recording: &Recording) -> Vec<Contents> {
             };
             for segment in recording.segments_of(def) {
                 of_table.segments += 1;
-                of_table.rows += segment.rows as i64;
+                let rows = i64::try_from(segment.rows).unwrap_or(i64::MAX);
+                of_table.rows = of_table.rows.saturating_add(rows);
                 of_table.bytes += segment.file.bytes as i64;
                 let listed = segment.file.listed.and_then(|l| l.min_ns.zip(l.max_ns));
                 let range = listed.map(|(a, b)| (clock.wall_us(a), clock.wall_us(b)));
@@ -242,7 +243,7 @@ fn tables(recording: &Recording) -> Vec<String> {
         ));
     }
     let bytes: i64 = all.iter().map(|c| c.bytes).sum();
-    let rows: i64 = all.iter().map(|c| c.rows).sum();
+    let rows = all.iter().fold(0_i64, |sum, c| sum.saturating_add(c.rows));
     lines.push(format!(
         "  {:<10} {:>12} {:>12}",
         "all",

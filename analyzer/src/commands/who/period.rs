@@ -49,7 +49,10 @@ pub(super) fn period(times: &[i64]) -> Option<Period> {
         .map(|w| w[1].saturating_sub(w[0]))
         .collect();
     let every_ns = median(&mut between);
-    let mut apart: Vec<i64> = between.iter().map(|gap| (gap - every_ns).abs()).collect();
+    let mut apart: Vec<i64> = between
+        .iter()
+        .map(|gap| gap.saturating_sub(every_ns).saturating_abs())
+        .collect();
     Some(Period {
         every_ns,
         spread_ns: median(&mut apart),
