@@ -10,10 +10,10 @@
 #ifndef WHENCE_WIRE_H
 #define WHENCE_WIRE_H
 
-#define WIRE_COMM 16		/* TASK_COMM_LEN */
-#define WIRE_PATH 4096		/* PATH_MAX */
-#define WIRE_NAME 256		/* NAME_MAX and a NUL */
-#define WIRE_DEPTH 127		/* kernel.perf_event_max_stack */
+#define WIRE_COMM 16   /* TASK_COMM_LEN */
+#define WIRE_PATH 4096 /* PATH_MAX */
+#define WIRE_NAME 256  /* NAME_MAX and a NUL */
+#define WIRE_DEPTH 127 /* kernel.perf_event_max_stack */
 
 enum wire_kind {
 	WIRE_FORK = 1,
@@ -22,7 +22,7 @@ enum wire_kind {
 	WIRE_SNAPSHOT = 4,
 	WIRE_CALLER = 5,
 	WIRE_SAMPLE = 6,
-	WIRE_EXEC_FAILED = 7,	/* a wire_image of what was tried */
+	WIRE_EXEC_FAILED = 7, /* a wire_image of what was tried */
 };
 
 /* Streams that are counted apart; index of `counters`. */
@@ -49,23 +49,23 @@ enum wire_image_flag {
 #define WIRE_ARGV_MAX (6 * 1024 * 1024)
 
 struct wire_header {
-	__u64 ts_ns;		/* CLOCK_BOOTTIME */
-	__u64 seq;		/* counts the stream on this cpu, from 1 */
-	__u32 kind;		/* WIRE_FORK and so on */
+	__u64 ts_ns; /* CLOCK_BOOTTIME */
+	__u64 seq;   /* counts the stream on this cpu, from 1 */
+	__u32 kind;  /* WIRE_FORK and so on */
 	__u32 cpu;
 };
 
 struct wire_process {
-	__u64 start_ns;		/* CLOCK_BOOTTIME, of the thread group's leader */
-	__u32 pid;		/* thread group, in the initial pid namespace */
+	__u64 start_ns; /* CLOCK_BOOTTIME, of the thread group's leader */
+	__u32 pid;	/* thread group, in the initial pid namespace */
 	__u32 tid;
 };
 
 struct wire_fork {
 	struct wire_header header;
-	struct wire_process parent;	/* who called clone */
+	struct wire_process parent; /* who called clone */
 	struct wire_process child;
-	__u64 flags;		/* of clone(2) */
+	__u64 flags; /* of clone(2) */
 	__u8 comm[WIRE_COMM];
 	__u32 user_stack_bytes;
 	__u32 reserved;
@@ -75,39 +75,39 @@ struct wire_fork {
 /* A program in execution: what an exec made, or a snapshot found. */
 struct wire_image {
 	struct wire_header header;
-	struct wire_process process;	/* tid: the caller of exec, before it */
-	struct wire_process parent;	/* the parent now; pid 0 if it has none */
+	struct wire_process process; /* tid: the caller of exec, before it */
+	struct wire_process parent;  /* the parent now; pid 0 if it has none */
 	__u8 parent_comm[WIRE_COMM];
 	__u8 comm[WIRE_COMM];
 	__u64 cgroup_id;
-	__u64 argv_total;	/* bytes in the kernel */
+	__u64 argv_total; /* bytes in the kernel */
 	__u32 uid;
 	__u32 euid;
 	__u32 gid;
-	__u32 login_uid;	/* ~0: none */
+	__u32 login_uid; /* ~0: none */
 	__u64 exe_inode;
-	__u32 exe_dev;		/* as the kernel packs it: major << 20 | minor */
-	__u32 session;		/* pid of the session's leader */
-	__u32 tty;		/* major << 20 | minor; 0: none */
-	__u32 ns_pid;		/* pid inside its pid namespace */
-	__u32 pid_ns;		/* inode numbers of namespaces */
+	__u32 exe_dev; /* as the kernel packs it: major << 20 | minor */
+	__u32 session; /* pid of the session's leader */
+	__u32 tty;     /* major << 20 | minor; 0: none */
+	__u32 ns_pid;  /* pid inside its pid namespace */
+	__u32 pid_ns;  /* inode numbers of namespaces */
 	__u32 mnt_ns;
 	__u32 user_ns;
 	__u32 flags;
-	__u32 argv_unread;	/* bytes of argv that could not be read, as zeros */
-	__u32 filename_bytes;	/* as given to exec, with NUL */
-	__u32 interpreter_bytes;	/* 0 if it is the file itself */
-	__u32 exe_bytes;	/* components, leaf first, a NUL after each */
-	__u32 cwd_bytes;	/* likewise */
-	__u32 argv_bytes;	/* what follows of argv */
-	__u32 env_bytes;	/* what follows of the environment */
-	__u32 error;		/* errno of an exec that failed */
-	/* filename, interpreter, exe, cwd, argv, environment */
+	__u32 argv_unread;	 /* bytes of argv that could not be read, as zeros */
+	__u32 filename_bytes;	 /* as given to exec, with NUL */
+	__u32 interpreter_bytes; /* 0 if it is the file itself */
+	__u32 exe_bytes;	 /* components, leaf first, a NUL after each */
+	__u32 cwd_bytes;	 /* likewise */
+	__u32 argv_bytes;	 /* what follows of argv */
+	__u32 env_bytes;	 /* what follows of the environment */
+	__u32 error;		 /* errno of an exec that failed */
+				 /* filename, interpreter, exe, cwd, argv, environment */
 };
 
 /* The stacks of an exec's caller, in the old image; its wire_image follows. */
 struct wire_caller {
-	struct wire_header header;	/* seq: 0, not a stream of its own */
+	struct wire_header header; /* seq: 0, not a stream of its own */
 	struct wire_process process;
 	__u32 kernel_stack_bytes;
 	__u32 user_stack_bytes;
@@ -119,15 +119,15 @@ struct wire_exit {
 	struct wire_process process;
 	struct wire_process reaper;
 	__u8 comm[WIRE_COMM];
-	__u64 utime_ns;		/* as accounted, by ticks on most kernels */
+	__u64 utime_ns; /* as accounted, by ticks on most kernels */
 	__u64 stime_ns;
-	__u64 runtime_ns;	/* exact sum of both */
+	__u64 runtime_ns; /* exact sum of both */
 	__u64 max_rss_pages;
 	__u64 min_flt;
 	__u64 maj_flt;
 	__u64 read_bytes;
 	__u64 write_bytes;
-	__u32 code;		/* as wait(2) would return it */
+	__u32 code; /* as wait(2) would return it */
 	__u32 reserved;
 };
 
@@ -136,7 +136,7 @@ struct wire_sample {
 	struct wire_process process;
 	__u8 comm[WIRE_COMM];
 	__u64 weight;
-	__u32 event;		/* index of what was asked for */
+	__u32 event; /* index of what was asked for */
 	__u32 kernel_stack_bytes;
 	__u32 user_stack_bytes;
 	__u32 reserved;

@@ -23,8 +23,8 @@ struct argv_progress {
 
 struct argv_copy {
 	struct bpf_dynptr *to;
-	u64 from;		/* user address */
-	u32 offset;		/* in the record */
+	u64 from;   /* user address */
+	u32 offset; /* in the record */
 	u32 bytes;
 	struct task_struct *task; /* NULL: current, without sleeping */
 	volatile struct argv_progress *progress;

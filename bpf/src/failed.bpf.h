@@ -22,11 +22,11 @@ SCRATCH(failed_caller, struct caller_scratch);
 /* A walk over an array of pointers to strings. */
 struct string_walk {
 	struct failed_scratch *out;
-	u64 array;		/* user address of the next pointer */
-	u64 string;		/* user address in the present string; 0: none */
-	u32 kept;		/* bytes kept */
+	u64 array;  /* user address of the next pointer */
+	u64 string; /* user address in the present string; 0: none */
+	u32 kept;   /* bytes kept */
 	u32 unread;
-	u64 total;		/* bytes there are */
+	u64 total; /* bytes there are */
 };
 
 /* One read: of a pointer, or of a piece of a string. */
@@ -88,7 +88,7 @@ static __always_inline int failed(void *ctx, long error, u64 filename, u64 argv)
 	struct failed_scratch *strings = bpf_map_lookup_elem(&failed_argv, &only);
 	struct caller_scratch *caller = bpf_map_lookup_elem(&failed_caller, &only);
 	struct wire_counter *counter = counter_of(WIRE_STREAM_EXEC);
-	struct string_walk walk = { .out = strings, .array = argv };
+	struct string_walk walk = {.out = strings, .array = argv};
 	long bytes;
 
 	if (!scratch || !strings || !caller || !counter || !is_recorded_or_adopted(task))

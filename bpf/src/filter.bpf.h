@@ -10,7 +10,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
-	__type(key, u32);	/* pid */
+	__type(key, u32); /* pid */
 	__type(value, u8);
 } tracked SEC(".maps");
 

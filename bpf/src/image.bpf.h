@@ -47,8 +47,7 @@ static __always_inline void fill_namespaces(struct wire_image *image,
 	image->user_ns = BPF_CORE_READ(task, cred, user_ns, ns.inum);
 }
 
-static __always_inline void fill_session(struct wire_image *image,
-					 struct task_struct *task)
+static __always_inline void fill_session(struct wire_image *image, struct task_struct *task)
 {
 	struct signal_struct *signal = BPF_CORE_READ(task, signal);
 	struct pid *session = BPF_CORE_READ(signal, pids[PIDTYPE_SID]);
@@ -93,8 +92,8 @@ static __always_inline void fill_image(struct image_scratch *scratch,
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
 		flags |= WIRE_KERNEL_THREAD;
 	if (exe && fs)
-		image->exe_bytes = write_path(&scratch->exe, &exe->f_path, &fs->root, &flags,
-					      WIRE_EXE_DELETED, WIRE_EXE_TRUNCATED);
+		image->exe_bytes = write_path(&scratch->exe, &exe->f_path, &fs->root,
+					      &flags, WIRE_EXE_DELETED, WIRE_EXE_TRUNCATED);
 	if (mm && fs)
 		image->cwd_bytes = write_path(&scratch->cwd, &fs->pwd, &fs->root, &flags,
 					      WIRE_CWD_DELETED, WIRE_CWD_TRUNCATED);
@@ -142,7 +141,8 @@ static __always_inline bool reserve_image(struct image_scratch *scratch,
 	}
 	*at = sizeof(*image);
 	*at = append(record, *at, scratch->filename, image->filename_bytes, WIRE_PATH);
-	*at = append(record, *at, scratch->interpreter, image->interpreter_bytes, WIRE_PATH);
+	*at = append(record, *at, scratch->interpreter, image->interpreter_bytes,
+		     WIRE_PATH);
 	*at = append(record, *at, scratch->exe.bytes, image->exe_bytes,
 		     sizeof(scratch->exe.bytes));
 	*at = append(record, *at, scratch->cwd.bytes, image->cwd_bytes,

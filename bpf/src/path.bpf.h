@@ -75,7 +75,8 @@ static __always_inline u32 write_path(struct path_buffer *out, struct path *path
 	if (!dentry)
 		return 0;
 	/* d_unlinked(): out of the hash, and not a root. */
-	if (!BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry)
+	if (!BPF_CORE_READ(dentry, d_hash.pprev) &&
+	    BPF_CORE_READ(dentry, d_parent) != dentry)
 		*flags |= deleted;
 	bpf_loop(PATH_COMPONENTS, walk_component, &walk, 0);
 	if (walk.truncated)

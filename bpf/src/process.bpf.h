@@ -6,12 +6,12 @@
  * another program may run on the same cpu in between.
  */
 
-#define SCRATCH(map, scratch)                     \
-	struct {                                  \
+#define SCRATCH(map, scratch)                            \
+	struct {                                         \
 		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); \
-		__uint(max_entries, 1);           \
-		__type(key, u32);                 \
-		__type(value, scratch);           \
+		__uint(max_entries, 1);                  \
+		__type(key, u32);                        \
+		__type(value, scratch);                  \
 	} map SEC(".maps")
 
 static const u32 only = 0;
@@ -43,7 +43,8 @@ int BPF_PROG(on_fork, struct task_struct *child, u64 clone_flags)
 	fill_process(&scratch->fork.child, child);
 	scratch->fork.flags = clone_flags;
 	fill_comm(scratch->fork.comm, child);
-	bytes = bpf_get_stack(ctx, scratch->stack, sizeof(scratch->stack), BPF_F_USER_STACK);
+	bytes = bpf_get_stack(ctx, scratch->stack, sizeof(scratch->stack),
+			      BPF_F_USER_STACK);
 	if (bytes < 0)
 		bytes = 0;
 	if (bytes > sizeof(scratch->stack))
@@ -117,7 +118,8 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	scratch->image.filename_bytes = bytes > 0 ? bytes : 0;
 	scratch->image.interpreter_bytes = 0;
 	if (bprm->interp != bprm->filename) {
-		bytes = bpf_probe_read_kernel_str(scratch->interpreter, WIRE_PATH, bprm->interp);
+		bytes = bpf_probe_read_kernel_str(scratch->interpreter, WIRE_PATH,
+						  bprm->interp);
 		scratch->image.interpreter_bytes = bytes > 0 ? bytes : 0;
 	}
 	output_image(scratch, counter, NULL, task->mm->arg_start);

@@ -1,0 +1,46 @@
+# whence: `make help` lists what there is.
+
+SHELL := bash
+CARGO ?= cargo
+# Tests and checks share one profile, so that dependencies are built once.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+BUILD_PACKAGES := clang libelf-dev zlib1g-dev pkg-config gcc libc6-dev
+TEST_PACKAGES := strace gawk procps python3-venv
+CHECK_PACKAGES := clang-format
+PYTHON := $(TARGET)/venv/bin/python3
+
+.PHONY: help demo test check bless build-tools test-tools check-tools
+
+help: ## Lists the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: build-tools ## Builds, records this host for some seconds, prints the answers
+	$(CARGO) build --release -p whence-recorder -p whence-analyzer
+	$(SUDO) tests/demo/demo.sh $(TARGET)/release
+
+test: build-tools test-tools ## Installs what the tests need and runs all of them
+	$(CARGO) build --workspace --all-targets
+	PYTHON=$(abspath $(PYTHON)) $(CARGO) test --workspace
+
+check: build-tools check-tools ## Formatting, lints and docs
+	$(CARGO) fmt --check
+	clang-format --dry-run --Werror bpf/src/*.c bpf/src/*.h bpf/include/wire.h
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+bless: ## Writes what is made from definitions anew
+	BLESS=1 $(CARGO) test -p whence-schemas --test tables_page
+
+build-tools:
+	@tests/install.sh $(BUILD_PACKAGES)
+
+test-tools:
+	@tests/install.sh $(TEST_PACKAGES)
+	@[ -x $(PYTHON) ] || { mkdir -p $(TARGET) && python3 -m venv $(TARGET)/venv; }
+	@$(PYTHON) -c 'import duckdb, pandas, pyarrow' 2>/dev/null || \
+		$(PYTHON) -m pip install --quiet duckdb pandas pyarrow
+
+check-tools:
+	@tests/install.sh $(CHECK_PACKAGES)
