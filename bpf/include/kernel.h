@@ -164,7 +164,7 @@ struct linux_binprm {
 };
 
 #if defined(__TARGET_ARCH_x86)
-struct pt_regs { unsigned long di, si, dx, r10, r8, r9; };
+struct pt_regs { unsigned long di, si, dx, r10, r8, r9, ip, sp, bp; };
 #endif
 
 struct seq_file;

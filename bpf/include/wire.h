@@ -10,10 +10,11 @@
 #ifndef WHENCE_WIRE_H
 #define WHENCE_WIRE_H
 
-#define WIRE_COMM 16   /* TASK_COMM_LEN */
-#define WIRE_PATH 4096 /* PATH_MAX */
-#define WIRE_NAME 256  /* NAME_MAX and a NUL */
-#define WIRE_DEPTH 127 /* kernel.perf_event_max_stack */
+#define WIRE_COMM 16	  /* TASK_COMM_LEN */
+#define WIRE_PATH 4096	  /* PATH_MAX */
+#define WIRE_NAME 256	  /* NAME_MAX and a NUL */
+#define WIRE_MEMORY 16384 /* bytes of user stack that are looked at */
+#define WIRE_DEPTH 127	  /* kernel.perf_event_max_stack */
 
 enum wire_kind {
 	WIRE_FORK = 1,
@@ -61,15 +62,23 @@ struct wire_process {
 	__u32 tid;
 };
 
+/* User code that was running: what a call path is found from. */
+struct wire_user {
+	__u64 ip;
+	__u64 sp;
+	__u64 bp;
+	__u32 stack_bytes;  /* of return addresses, by frame pointers */
+	__u32 memory_bytes; /* of stack memory from sp upward; 0: over the budget */
+};
+
 struct wire_fork {
 	struct wire_header header;
 	struct wire_process parent; /* who called clone */
 	struct wire_process child;
 	__u64 flags; /* of clone(2) */
 	__u8 comm[WIRE_COMM];
-	__u32 user_stack_bytes;
-	__u32 reserved;
-	/* user stack */
+	struct wire_user user;
+	/* user stack, memory */
 };
 
 /* A program in execution: what an exec made, or a snapshot found. */
@@ -109,9 +118,10 @@ struct wire_image {
 struct wire_caller {
 	struct wire_header header; /* seq: 0, not a stream of its own */
 	struct wire_process process;
+	struct wire_user user;
 	__u32 kernel_stack_bytes;
-	__u32 user_stack_bytes;
-	/* kernel stack, user stack */
+	__u32 reserved;
+	/* kernel stack, user stack, memory */
 };
 
 struct wire_exit {
@@ -136,11 +146,10 @@ struct wire_sample {
 	struct wire_process process;
 	__u8 comm[WIRE_COMM];
 	__u64 weight;
+	struct wire_user user;
 	__u32 event; /* index of what was asked for */
 	__u32 kernel_stack_bytes;
-	__u32 user_stack_bytes;
-	__u32 reserved;
-	/* kernel stack, user stack */
+	/* kernel stack, user stack, memory */
 };
 
 /* Per stream and cpu. generated = recorded + lost. */
@@ -150,10 +159,10 @@ struct wire_counter {
 };
 
 _Static_assert(sizeof(struct wire_header) == 24, "layout of the ring");
-_Static_assert(sizeof(struct wire_fork) == 88, "layout of the ring");
+_Static_assert(sizeof(struct wire_fork) == 112, "layout of the ring");
 _Static_assert(sizeof(struct wire_image) == 192, "layout of the ring");
-_Static_assert(sizeof(struct wire_caller) == 48, "layout of the ring");
+_Static_assert(sizeof(struct wire_caller) == 80, "layout of the ring");
 _Static_assert(sizeof(struct wire_exit) == 144, "layout of the ring");
-_Static_assert(sizeof(struct wire_sample) == 80, "layout of the ring");
+_Static_assert(sizeof(struct wire_sample) == 104, "layout of the ring");
 
 #endif

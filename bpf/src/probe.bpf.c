@@ -12,6 +12,7 @@
 #include "ring.bpf.h"
 #include "filter.bpf.h"
 #include "task.bpf.h"
+#include "stack.bpf.h"
 #include "sample.bpf.h"
 
 /* Index of this probe among the events that were asked for. */

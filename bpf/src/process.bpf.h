@@ -18,7 +18,7 @@ static const u32 only = 0;
 
 struct fork_scratch {
 	struct wire_fork fork;
-	u64 stack[WIRE_DEPTH];
+	struct stack_buffer stacks;
 };
 SCRATCH(fork_scratch, struct fork_scratch);
 
@@ -30,7 +30,7 @@ int BPF_PROG(on_fork, struct task_struct *child, u64 clone_flags)
 	struct task_struct *parent = bpf_get_current_task_btf();
 	struct fork_scratch *scratch = bpf_map_lookup_elem(&fork_scratch, &only);
 	struct wire_counter *counter = counter_of(WIRE_STREAM_FORK);
-	long bytes;
+	u32 bytes;
 
 	/* Threads are no processes; pid 0 is the idle task of a new cpu. */
 	if (clone_flags & CLONE_THREAD || !child->pid || !scratch || !counter)
@@ -43,20 +43,14 @@ int BPF_PROG(on_fork, struct task_struct *child, u64 clone_flags)
 	fill_process(&scratch->fork.child, child);
 	scratch->fork.flags = clone_flags;
 	fill_comm(scratch->fork.comm, child);
-	bytes = bpf_get_stack(ctx, scratch->stack, sizeof(scratch->stack),
-			      BPF_F_USER_STACK);
-	if (bytes < 0)
-		bytes = 0;
-	if (bytes > sizeof(scratch->stack))
-		bytes = sizeof(scratch->stack);
-	scratch->fork.user_stack_bytes = bytes;
-	output(&life, scratch, sizeof(scratch->fork) + bytes, counter);
+	bytes = read_user_stack(ctx, parent, &scratch->stacks, 0, &scratch->fork.user);
+	output(&life, scratch, record_bytes(sizeof(scratch->fork), bytes), counter);
 	return 0;
 }
 
 struct caller_scratch {
 	struct wire_caller caller;
-	u64 stacks[2 * (WIRE_DEPTH + 1)];
+	struct stack_buffer stacks;
 };
 
 /* The stacks of who calls exec. Without room for them the exec loses its
@@ -64,25 +58,19 @@ struct caller_scratch {
 static __always_inline void output_caller(void *ctx, struct task_struct *task,
 					  struct caller_scratch *scratch)
 {
-	long kernel, user;
+	struct wire_caller *caller = &scratch->caller;
+	u32 bytes;
 
-	scratch->caller.header.ts_ns = bpf_ktime_get_boot_ns();
-	scratch->caller.header.seq = 0;
-	scratch->caller.header.kind = WIRE_CALLER;
-	scratch->caller.header.cpu = bpf_get_smp_processor_id();
-	fill_process(&scratch->caller.process, task);
-	kernel = bpf_get_stack(ctx, scratch->stacks, WIRE_DEPTH * 8, 0);
-	if (kernel < 0)
-		kernel = 0;
-	kernel &= 1023;
-	user = bpf_get_stack(ctx, (void *)scratch->stacks + kernel, WIRE_DEPTH * 8,
-			     BPF_F_USER_STACK);
-	if (user < 0)
-		user = 0;
-	user &= 1023;
-	scratch->caller.kernel_stack_bytes = kernel;
-	scratch->caller.user_stack_bytes = user;
-	bpf_ringbuf_output(&life, scratch, sizeof(scratch->caller) + kernel + user,
+	caller->header.ts_ns = bpf_ktime_get_boot_ns();
+	caller->header.seq = 0;
+	caller->header.kind = WIRE_CALLER;
+	caller->header.cpu = bpf_get_smp_processor_id();
+	caller->reserved = 0;
+	fill_process(&caller->process, task);
+	caller->kernel_stack_bytes = read_kernel_stack(ctx, &scratch->stacks);
+	bytes = read_user_stack(ctx, task, &scratch->stacks, caller->kernel_stack_bytes,
+				&caller->user);
+	bpf_ringbuf_output(&life, scratch, record_bytes(sizeof(*caller), bytes),
 			   BPF_RB_NO_WAKEUP);
 }
 

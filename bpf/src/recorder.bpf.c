@@ -11,6 +11,7 @@
 #include "ring.bpf.h"
 #include "filter.bpf.h"
 #include "task.bpf.h"
+#include "stack.bpf.h"
 #include "path.bpf.h"
 #include "argv.bpf.h"
 #include "image.bpf.h"

@@ -3,13 +3,9 @@
  * Stacks: of a CPU sample, or of the hit of a probe.
  */
 
-/* Longest stack in bytes, and the mask that tells the verifier so. */
-#define STACK_BYTES (WIRE_DEPTH * 8)
-#define STACK_MASK 1023
-
 struct sample_scratch {
 	struct wire_sample sample;
-	u64 stacks[2 * (WIRE_DEPTH + 1)];
+	struct stack_buffer stacks;
 };
 
 /* A probe can be hit in task context, in softirq, in hardirq and in nmi, each
@@ -34,26 +30,17 @@ static __always_inline void fill_sample(void *ctx, struct task_struct *task,
 					struct wire_counter *counter, u32 event, u64 weight)
 {
 	struct wire_sample *sample = &scratch->sample;
-	long kernel, user;
+	u32 bytes;
 
 	fill_header(&sample->header, WIRE_SAMPLE, counter);
 	fill_process(&sample->process, task);
 	bpf_get_current_comm(sample->comm, WIRE_COMM);
 	sample->weight = weight;
 	sample->event = event;
-	sample->reserved = 0;
-	kernel = bpf_get_stack(ctx, scratch->stacks, STACK_BYTES, 0);
-	if (kernel < 0)
-		kernel = 0;
-	kernel &= STACK_MASK;
-	user = bpf_get_stack(ctx, (void *)scratch->stacks + kernel, STACK_BYTES,
-			     BPF_F_USER_STACK);
-	if (user < 0)
-		user = 0;
-	user &= STACK_MASK;
-	sample->kernel_stack_bytes = kernel;
-	sample->user_stack_bytes = user;
-	output(&samples, scratch, sizeof(*sample) + kernel + user, counter);
+	sample->kernel_stack_bytes = read_kernel_stack(ctx, &scratch->stacks);
+	bytes = read_user_stack(ctx, task, &scratch->stacks, sample->kernel_stack_bytes,
+				&sample->user);
+	output(&samples, scratch, record_bytes(sizeof(*sample), bytes), counter);
 }
 
 static __always_inline int emit_sample(void *ctx, u32 stream, u32 event, u64 weight)
@@ -61,7 +48,7 @@ static __always_inline int emit_sample(void *ctx, u32 stream, u32 event, u64 wei
 	struct wire_counter *counter = counter_of(stream);
 	u32 zero = 0, slot;
 	u32 *level = bpf_map_lookup_elem(&sample_level, &zero);
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct sample_scratch *scratch;
 
 	if (!counter || !level || !is_recorded(task))

@@ -1,9 +1,10 @@
 //! The records of `wire.h` under Rust names, and how to read one from bytes.
 
 pub use crate::recorder::types::{
-    wire_caller as Caller, wire_counter as Counter, wire_exit as Exit, wire_fork as Fork,
-    wire_header as Header, wire_image as Image, wire_image_flag as ImageFlag, wire_kind as Kind,
-    wire_process as Process, wire_sample as Sample, wire_stream as Stream,
+    budget as Budget, wire_caller as Caller, wire_counter as Counter, wire_exit as Exit,
+    wire_fork as Fork, wire_header as Header, wire_image as Image, wire_image_flag as ImageFlag,
+    wire_kind as Kind, wire_process as Process, wire_sample as Sample, wire_stream as Stream,
+    wire_user as User,
 };
 
 /// A record, or part of one, that is valid whatever its bytes are.
@@ -26,6 +27,8 @@ unsafe impl Plain for Exit {}
 unsafe impl Plain for Sample {}
 // SAFETY: as above.
 unsafe impl Plain for Counter {}
+// SAFETY: as above.
+unsafe impl Plain for Budget {}
 
 /// Reads a record from the begin of `bytes`, which need not be aligned, and
 /// gives what follows it. `None` if there are too few bytes.
@@ -46,13 +49,13 @@ mod tests {
     #[test]
     fn generated_types_have_the_layout_of_the_header() {
         assert_eq!(size_of::<Header>(), 24);
-        assert_eq!(size_of::<Fork>(), 88);
+        assert_eq!(size_of::<Fork>(), 112);
         assert_eq!(size_of::<Image>(), 192);
-        assert_eq!(size_of::<Caller>(), 48);
+        assert_eq!(size_of::<Caller>(), 80);
         assert_eq!(size_of::<Exit>(), 144);
-        assert_eq!(size_of::<Sample>(), 80);
+        assert_eq!(size_of::<Sample>(), 104);
         assert_eq!(std::mem::offset_of!(Image, argv_bytes), 180);
-        assert_eq!(std::mem::offset_of!(Sample, user_stack_bytes), 72);
+        assert_eq!(std::mem::offset_of!(Sample, kernel_stack_bytes), 100);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use whence_schemas::layout;
 
-use crate::config::Config;
+use crate::config::{Config, Unwind};
 use crate::probes::Spec;
 use crate::{clock, host};
 
@@ -42,6 +42,10 @@ pub struct Args {
     /// Take a stack at each hit of PROBE: tracepoint:CATEGORY:NAME, where * stands for any text
     #[arg(short, long = "stack", value_name = "PROBE")]
     pub stacks: Vec<Spec>,
+
+    /// How call paths of user code are found
+    #[arg(long, value_enum, default_value = "auto")]
+    pub unwind: UnwindArg,
 
     /// Keep these environment variables of each exec
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -88,6 +92,27 @@ pub struct Args {
     pub command: Vec<OsString>,
 }
 
+/// The values of `--unwind`.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum UnwindArg {
+    /// By unwind tables as far as a budget allows, else by frame pointers
+    Auto,
+    /// By frame pointers
+    Fp,
+    /// By unwind tables
+    Dwarf,
+}
+
+impl From<UnwindArg> for Unwind {
+    fn from(arg: UnwindArg) -> Self {
+        match arg {
+            UnwindArg::Auto => Self::Auto,
+            UnwindArg::Fp => Self::FramePointers,
+            UnwindArg::Dwarf => Self::Dwarf,
+        }
+    }
+}
+
 impl Args {
     /// What they mean.
     #[must_use]
@@ -97,6 +122,7 @@ impl Args {
             duration: self.duration,
             sample_hz: self.sample,
             stacks: self.stacks,
+            unwind: self.unwind.into(),
             env: self.env,
             print: self.print,
             fail_on_loss: self.fail_on_loss,

@@ -6,6 +6,30 @@ use std::time::Duration;
 
 use crate::probes::Spec;
 
+/// How call paths of user code are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwind {
+    /// By unwind tables within a budget, else by frame pointers.
+    Auto,
+    /// By frame pointers only.
+    FramePointers,
+    /// By unwind tables, whatever it costs.
+    Dwarf,
+}
+
+impl Unwind {
+    /// Pieces of stack memory that are taken per CPU and tenth of a second.
+    #[must_use]
+    pub fn budget(self) -> u32 {
+        match self {
+            // 16 KiB each: 8 MB per second and CPU at the most.
+            Self::Auto => 50,
+            Self::FramePointers => 0,
+            Self::Dwarf => u32::MAX,
+        }
+    }
+}
+
 /// What to record.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -19,6 +43,8 @@ pub struct Config {
     pub stacks: Vec<Spec>,
     /// Names of environment variables to keep.
     pub env: Vec<String>,
+    /// How call paths of user code are found.
+    pub unwind: Unwind,
     /// Print events as they come.
     pub print: bool,
     /// End with [`Outcome::Loss`](crate::session::Outcome) if anything is lost.

@@ -64,13 +64,24 @@ impl<'a> Stack<'a> {
     }
 }
 
+/// Where user code was, and what its call path is found from.
+#[derive(Clone, Copy, Debug)]
+pub struct UserStack<'a> {
+    /// Registers.
+    pub wire: wire::User,
+    /// Addresses by frame pointers.
+    pub by_frame_pointers: Stack<'a>,
+    /// Memory from the stack pointer upward; empty if it was not taken.
+    pub memory: &'a [u8],
+}
+
 /// See [`wire::Fork`].
 #[derive(Debug)]
 pub struct Fork<'a> {
     /// Fixed part.
     pub wire: wire::Fork,
     /// User stack of the parent.
-    pub user_stack: Stack<'a>,
+    pub user_stack: UserStack<'a>,
 }
 
 /// See [`wire::Caller`].
@@ -81,7 +92,7 @@ pub struct Caller<'a> {
     /// Kernel stack at the system call.
     pub kernel_stack: Stack<'a>,
     /// User stack in the old image.
-    pub user_stack: Stack<'a>,
+    pub user_stack: UserStack<'a>,
 }
 
 /// See [`wire::Sample`].
@@ -92,7 +103,7 @@ pub struct Sample<'a> {
     /// Kernel stack.
     pub kernel_stack: Stack<'a>,
     /// User stack.
-    pub user_stack: Stack<'a>,
+    pub user_stack: UserStack<'a>,
 }
 
 /// See [`wire::Image`].
@@ -174,20 +185,19 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
     match Kind(kind) {
         Kind::WIRE_FORK => {
             let (wire, rest) = wire::split::<wire::Fork>(record).ok_or(short)?;
-            let [user_stack] = parts(rest, [wire.user_stack_bytes]).ok_or(short)?;
-            let user_stack = Stack(user_stack);
+            let user_stack = user_stack(wire.user, rest).ok_or(short)?;
             Ok(Event::Fork(Fork { wire, user_stack }))
         }
         Kind::WIRE_EXEC | Kind::WIRE_EXEC_FAILED => Ok(Event::Exec(image(record).ok_or(short)?)),
         Kind::WIRE_SNAPSHOT => Ok(Event::Snapshot(image(record).ok_or(short)?)),
         Kind::WIRE_CALLER => {
             let (wire, rest) = wire::split::<wire::Caller>(record).ok_or(short)?;
-            let lengths = [wire.kernel_stack_bytes, wire.user_stack_bytes];
-            let [kernel, user] = parts(rest, lengths).ok_or(short)?;
+            let kernel = wire.kernel_stack_bytes as usize;
+            let (kernel, rest) = rest.split_at_checked(kernel).ok_or(short)?;
             Ok(Event::Caller(Caller {
                 wire,
                 kernel_stack: Stack(kernel),
-                user_stack: Stack(user),
+                user_stack: user_stack(wire.user, rest).ok_or(short)?,
             }))
         }
         Kind::WIRE_EXIT => {
@@ -196,12 +206,12 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
         }
         Kind::WIRE_SAMPLE => {
             let (wire, rest) = wire::split::<wire::Sample>(record).ok_or(short)?;
-            let lengths = [wire.kernel_stack_bytes, wire.user_stack_bytes];
-            let [kernel, user] = parts(rest, lengths).ok_or(short)?;
+            let kernel = wire.kernel_stack_bytes as usize;
+            let (kernel, rest) = rest.split_at_checked(kernel).ok_or(short)?;
             Ok(Event::Sample(Sample {
                 wire,
                 kernel_stack: Stack(kernel),
-                user_stack: Stack(user),
+                user_stack: user_stack(wire.user, rest).ok_or(short)?,
             }))
         }
         _ => Err(DecodeError::Kind { kind }),
@@ -234,6 +244,15 @@ fn image(record: &[u8]) -> Option<Image<'_>> {
         cwd,
         argv,
         env,
+    })
+}
+
+fn user_stack(wire: wire::User, rest: &[u8]) -> Option<UserStack<'_>> {
+    let [addresses, memory] = parts(rest, [wire.stack_bytes, wire.memory_bytes])?;
+    Some(UserStack {
+        wire,
+        by_frame_pointers: Stack(addresses),
+        memory,
     })
 }
 

@@ -35,3 +35,4 @@ pub mod sink;
 pub mod stacks;
 pub mod status;
 pub mod tracefs;
+pub mod unwind;

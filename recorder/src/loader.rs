@@ -12,7 +12,7 @@ use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{Iter, Link, MapCore as _, MapFlags, MapHandle, OpenObject, PrintLevel};
 use whence_bpf::probe::{ProbeSkel, ProbeSkelBuilder};
 use whence_bpf::recorder::{RecorderSkel, RecorderSkelBuilder};
-use whence_bpf::wire::{self, Counter as WireCounter, Stream};
+use whence_bpf::wire::{self, Budget, Counter as WireCounter, Stream};
 
 use crate::cgroups::Subtree;
 use crate::host;
@@ -38,16 +38,19 @@ pub struct Plan {
     pub cgroup: Option<Subtree>,
     /// Whether execs come with their environment.
     pub env: bool,
+    /// Pieces of user stack memory that are taken per CPU and tenth of a second.
+    pub unwind_budget: u32,
     /// The counter to sample CPUs with.
     pub counter: Option<Counter>,
     /// Where else stacks are taken.
     pub probes: Vec<Probe>,
 }
 
-/// Sets the filter of an object. A macro, since each object has a type of its
+/// Sets what both objects are told alike: the filter and the budget. A macro, since each object has a type of its
 /// own for its constants.
-macro_rules! set_filter {
+macro_rules! set_common {
     ($rodata:expr, $plan:expr) => {
+        $rodata.memory_budget = $plan.unwind_budget;
         $rodata.only_tracked = $plan.only_tracked;
         $rodata.only_uid = $plan.uid.is_some();
         $rodata.wanted_uid = $plan.uid.unwrap_or(0);
@@ -136,7 +139,7 @@ impl Loaded {
         open.maps.life.set_max_entries(plan.life_bytes)?;
         open.maps.samples.set_max_entries(plan.sample_bytes)?;
         if let Some(rodata) = open.maps.rodata_data.as_mut() {
-            set_filter!(rodata, plan);
+            set_common!(rodata, plan);
             rodata.wakeup_bytes = u64::from(plan.life_bytes.min(plan.sample_bytes)) / 8;
             rodata.keep_env = plan.env;
             rodata.sample_weight = plan.counter.map_or(0, |c| c.period);
@@ -169,8 +172,9 @@ impl Loaded {
         open.maps.samples.reuse_fd(maps.samples.as_fd())?;
         open.maps.counters.reuse_fd(maps.counters.as_fd())?;
         open.maps.tracked.reuse_fd(maps.tracked.as_fd())?;
+        open.maps.budgets.reuse_fd(maps.budgets.as_fd())?;
         if let Some(rodata) = open.maps.rodata_data.as_mut() {
-            set_filter!(rodata, plan);
+            set_common!(rodata, plan);
             rodata.wakeup_bytes = u64::from(plan.sample_bytes) / 8;
             rodata.probe_event = event;
         }
@@ -314,6 +318,21 @@ impl Loaded {
             .iter()
             .filter_map(|bytes| Some(wire::split(bytes)?.0))
             .collect())
+    }
+
+    /// User call paths for which no memory was taken, to keep to the budget.
+    #[must_use]
+    pub fn paths_over_budget(&self) -> u64 {
+        let found = self
+            .skel
+            .maps
+            .budgets
+            .lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY);
+        let cpus = found.ok().flatten().unwrap_or_default();
+        cpus.iter()
+            .filter_map(|bytes| Some(wire::split::<Budget>(bytes)?.0))
+            .map(|budget| u64::from(budget.refused))
+            .sum()
     }
 
     /// Processes that could not be tracked for lack of room.

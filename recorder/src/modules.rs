@@ -5,6 +5,7 @@
 //! shares its parent's until it executes another program. So an address of a
 //! child that is gone already can be looked up as long as its parent lives.
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;
@@ -15,6 +16,7 @@ use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{Input, Symbolizer};
 
 use crate::kernel::hex;
+use crate::unwind::Tables;
 
 /// A file whose code was seen.
 #[derive(Debug)]
@@ -27,7 +29,9 @@ pub struct Module {
     pub id: FileId,
     /// The file itself, held until its functions are named: by then the path
     /// may be gone, or lie in another mount namespace.
-    file: std::cell::RefCell<Option<File>>,
+    file: RefCell<Option<File>>,
+    /// Its unwind tables, once they were asked for.
+    tables: OnceCell<Option<Tables>>,
 }
 
 /// Device and inode of a file.
@@ -44,6 +48,12 @@ impl Module {
     #[must_use]
     pub fn key(&self) -> &str {
         self.build_id.as_deref().unwrap_or(&self.path)
+    }
+
+    /// Its unwind tables, if it has any and they were read.
+    #[must_use]
+    pub fn tables(&self) -> Option<&Tables> {
+        self.tables.get()?.as_ref()
     }
 }
 
@@ -64,7 +74,12 @@ pub struct Mapping {
 #[derive(Debug, Default)]
 pub struct Modules {
     files: HashMap<FileId, Rc<Module>>,
+    /// Memory taken by unwind tables.
+    table_bytes: usize,
 }
+
+/// Memory for unwind tables; of files beyond it, there are none.
+const MAX_TABLE_BYTES: usize = 48 << 20;
 
 impl Modules {
     /// The executable mappings of a process, by address.
@@ -139,10 +154,28 @@ impl Modules {
             path: path.into(),
             build_id,
             id,
-            file: std::cell::RefCell::new(file),
+            file: RefCell::new(file),
+            tables: OnceCell::new(),
         });
         self.files.insert(id, Rc::clone(&module));
         module
+    }
+
+    /// Reads the unwind tables of the files that are mapped.
+    pub fn read_tables(&mut self, mappings: &[Mapping]) {
+        for mapping in mappings {
+            let module = &mapping.module;
+            if module.tables.get().is_some() || self.table_bytes > MAX_TABLE_BYTES {
+                continue;
+            }
+            let mut file = module.file.borrow_mut();
+            if file.is_none() {
+                *file = open_again(module);
+            }
+            let tables = file.as_ref().and_then(Tables::read);
+            self.table_bytes += tables.as_ref().map_or(0, Tables::bytes);
+            let _ = module.tables.set(tables);
+        }
     }
 
     /// Files kept open are closed; they are opened again by need.

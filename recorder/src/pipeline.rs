@@ -236,7 +236,7 @@ impl Pipeline {
         let wire = &event.wire;
         let ts_ns = wire.header.ts_ns.cast_signed();
         let owner = self.owner(&wire.parent);
-        let user_stack_id = self.stacks.user(event.user_stack, &owner, ts_ns);
+        let user_stack_id = self.stacks.user(&event.user_stack, &owner, ts_ns);
         let child_upid = upid(&wire.child);
         self.processes.fork(owner.upid, child_upid, wire.child.pid);
         self.sink.fork.rows.push(fork::Row {
@@ -256,7 +256,7 @@ impl Pipeline {
         let ts_ns = event.wire.header.ts_ns.cast_signed();
         let owner = self.owner(&event.wire.process);
         let kernel = self.stacks.kernel(event.kernel_stack, ts_ns);
-        let user = self.stacks.user(event.user_stack, &owner, ts_ns);
+        let user = self.stacks.user(&event.user_stack, &owner, ts_ns);
         if self.callers.len() >= MAX_CALLERS {
             self.callers.clear();
         }
@@ -450,11 +450,11 @@ impl Pipeline {
         self.received[if wire.event == 0 { 4 } else { 5 }] += 1;
         let ts_ns = wire.header.ts_ns.cast_signed();
         let kernel = self.stacks.kernel(event.kernel_stack, ts_ns);
-        let user_stack_id = match event.user_stack.is_empty() {
+        let user_stack_id = match event.user_stack.by_frame_pointers.is_empty() {
             true => None,
             false => {
                 let owner = self.owner(&wire.process);
-                self.stacks.user(event.user_stack, &owner, ts_ns)
+                self.stacks.user(&event.user_stack, &owner, ts_ns)
             }
         };
         let context = context::of(kernel.and_then(|path| path.interrupt), wire.process.pid);

@@ -9,7 +9,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::decode::UserStack;
 use crate::modules::{Mapping, Modules};
+use crate::unwind::{Cache, Path, Unwinder};
 
 /// One program in execution.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ struct Mapped {
     /// Processes that run it, oldest first.
     pids: Vec<u32>,
     mappings: Vec<Mapping>,
+    /// Made of the mappings when it is needed.
+    unwinder: Option<Unwinder>,
     /// When they were read last.
     read_ns: Option<i64>,
 }
@@ -35,31 +39,47 @@ const REREAD_NS: i64 = 1_000_000_000;
 const PIDS: usize = 8;
 
 impl Image {
-    /// The mapping that holds an address. Reads the mappings from `pid`, or
-    /// from another process that runs the image, if they are not known yet or
-    /// do not hold it.
-    pub fn mapping(&self, modules: &mut Modules, pid: u32, address: u64, now_ns: i64) -> Found {
+    /// The mapping that holds an address, if it is known.
+    #[must_use]
+    pub fn mapping(&self, address: u64) -> Option<Mapping> {
+        let state = self.state.borrow();
+        let i = state.mappings.partition_point(|m| m.end <= address);
+        state
+            .mappings
+            .get(i)
+            .filter(|m| m.start <= address)
+            .cloned()
+    }
+
+    /// Reads the mappings from the process, or from another one that runs the
+    /// image; `None` if none of them can be read, or it was done a moment ago.
+    pub fn read_mappings(
+        &self,
+        modules: &mut Modules,
+        pid: u32,
+        now_ns: i64,
+    ) -> Option<Vec<Mapping>> {
         let mut state = self.state.borrow_mut();
-        if let Some(mapping) = find(&state.mappings, address) {
-            return Found::Known(mapping);
-        }
         if state.read_ns.is_some_and(|at| now_ns - at < REREAD_NS) {
-            return Found::Nowhere;
+            return None;
         }
         state.read_ns = Some(now_ns);
         let exe = self.exe.as_deref();
-        let candidates = state.pids.iter().copied().chain([pid]);
-        let Some(mappings) = candidates
-            .into_iter()
-            .find_map(|p| modules.mappings(p, exe))
-        else {
-            return Found::Nowhere;
-        };
-        state.mappings = mappings;
-        match find(&state.mappings, address) {
-            Some(mapping) => Found::New(mapping, state.mappings.clone()),
-            None => Found::Nowhere,
-        }
+        let mut candidates = state.pids.iter().copied().chain([pid]);
+        state.mappings = candidates.find_map(|p| modules.mappings(p, exe))?;
+        state.unwinder = None;
+        Some(state.mappings.clone())
+    }
+
+    /// The call path of user code, by unwind tables.
+    pub fn unwind(&self, modules: &mut Modules, cache: &mut Cache, stack: &UserStack<'_>) -> Path {
+        let state = &mut *self.state.borrow_mut();
+        let unwinder = state.unwinder.get_or_insert_with(|| {
+            modules.read_tables(&state.mappings);
+            Unwinder::new(&state.mappings)
+        });
+        let wire = &stack.wire;
+        unwinder.path(cache, wire.ip, wire.sp, wire.bp, stack.memory)
     }
 
     fn add(&self, pid: u32) {
@@ -72,22 +92,6 @@ impl Image {
     fn remove(&self, pid: u32) {
         self.state.borrow_mut().pids.retain(|p| *p != pid);
     }
-}
-
-/// Where an address lies.
-#[derive(Debug)]
-pub enum Found {
-    /// In a mapping that was known.
-    Known(Mapping),
-    /// In a mapping among all those just read.
-    New(Mapping, Vec<Mapping>),
-    /// In none.
-    Nowhere,
-}
-
-fn find(mappings: &[Mapping], address: u64) -> Option<Mapping> {
-    let i = mappings.partition_point(|m| m.end <= address);
-    mappings.get(i).filter(|m| m.start <= address).cloned()
 }
 
 /// Every living process that was seen.

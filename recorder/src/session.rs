@@ -114,6 +114,7 @@ impl Session {
                 None => None,
             },
             env: !config.env.is_empty(),
+            unwind_budget: config.unwind.budget(),
             counter: (config.sample_hz > 0).then(|| Counter::choose(config.sample_hz)),
             probes: probes::resolve(&config.stacks, &btf)?,
         };
@@ -313,6 +314,13 @@ impl Session {
         self.pipeline.collect_stacks();
         self.pipeline.sink.close(&mut self.manifest)?;
         self.progress.clear();
+        let refused = self.loaded.paths_over_budget();
+        if refused > 0 && self.plan.unwind_budget > 0 {
+            self.manifest.notes.push(format!(
+                "{refused} user call paths were taken by frame pointers, to keep to the \
+                 budget of --unwind auto"
+            ));
+        }
         let totals = self.losses.totals().iter();
         self.manifest.lost = totals.map(|(s, n)| ((*s).to_owned(), *n)).collect();
         self.manifest.end_ns = Some(end_ns);
@@ -401,6 +409,7 @@ fn options(config: &Config) -> serde_json::Value {
         "uid": config.uid,
         "comm": config.comm,
         "cgroup": config.cgroup,
+        "unwind": format!("{:?}", config.unwind),
         "env": config.env,
         "sample_hz": config.sample_hz,
         "stacks": config.stacks.iter().map(ToString::to_string).collect::<Vec<_>>(),

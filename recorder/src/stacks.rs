@@ -10,10 +10,11 @@ use std::rc::Rc;
 use whence_schemas::{frame, ids, mapping, stack, symbol};
 
 use crate::context;
-use crate::decode::Stack;
+use crate::decode::{Stack, UserStack};
 use crate::kernel::{self, Symbols};
 use crate::modules::{Module, Modules, Namer};
-use crate::processes::{Found, Image};
+use crate::processes::Image;
+use crate::unwind::Cache;
 
 /// Frames of the deepest path that is recorded: beyond it, paths are cut.
 const DEPTH: usize = 127;
@@ -36,11 +37,12 @@ pub struct Stacks {
     symbols: Symbols,
     kernel_build_id: String,
     kernel_paths: HashMap<Vec<u8>, KernelPath>,
-    user_paths: HashMap<(u64, Vec<u8>), i64>,
+    user_paths: HashMap<(u64, bool, Vec<u8>), i64>,
     known_stacks: HashSet<i64>,
     known_frames: HashSet<i64>,
     modules: Modules,
     namer: Namer,
+    unwind_cache: Cache,
     unnamed: Vec<Unnamed>,
     symbols_read_ns: i64,
     /// Rows of `stack`.
@@ -86,6 +88,7 @@ impl Stacks {
             known_frames: HashSet::new(),
             modules: Modules::default(),
             namer: Namer::default(),
+            unwind_cache: Cache::default(),
             unnamed: Vec::new(),
             symbols_read_ns: 0,
             stack_rows: stack::Builder::default(),
@@ -128,22 +131,58 @@ impl Stacks {
     }
 
     /// The id of a user stack; `None` for an empty one.
-    pub fn user(&mut self, stack: Stack<'_>, owner: &Owner, ts_ns: i64) -> Option<i64> {
-        if stack.is_empty() {
-            return None;
+    pub fn user(&mut self, stack: &UserStack<'_>, owner: &Owner, ts_ns: i64) -> Option<i64> {
+        let fp = stack.by_frame_pointers;
+        let leaf = fp.addresses().next()?;
+        self.know_mappings(owner, leaf, ts_ns);
+        if stack.memory.is_empty() {
+            return Some(self.user_path(fp.0, fp.len() >= DEPTH, "fp", owner, ts_ns));
         }
-        let key = (owner.image.number, stack.0.to_vec());
+        let path = owner
+            .image
+            .unwind(&mut self.modules, &mut self.unwind_cache, stack);
+        let bytes: Vec<u8> = path
+            .addresses
+            .iter()
+            .flat_map(|a| a.to_ne_bytes())
+            .collect();
+        Some(self.user_path(&bytes, path.cut, "dwarf", owner, ts_ns))
+    }
+
+    /// The id of a path of user addresses, as bytes.
+    fn user_path(
+        &mut self,
+        addresses: &[u8],
+        cut: bool,
+        unwinder: &str,
+        owner: &Owner,
+        ts_ns: i64,
+    ) -> i64 {
+        let key = (owner.image.number, unwinder == "fp", addresses.to_vec());
         if let Some(id) = self.user_paths.get(&key) {
-            return Some(*id);
+            return *id;
         }
-        let frames: Vec<i64> = stack
+        let frames: Vec<i64> = Stack(addresses)
             .addresses()
             .enumerate()
             .map(|(i, address)| self.user_frame(call_site(address, i), owner, ts_ns))
             .collect();
-        let id = self.push_stack(&frames, stack.len() >= DEPTH, "fp", ts_ns);
+        let id = self.push_stack(&frames, cut, unwinder, ts_ns);
         bounded(&mut self.user_paths).insert(key, id);
-        Some(id)
+        id
+    }
+
+    /// Reads the mappings of a program unless they hold this address.
+    fn know_mappings(&mut self, owner: &Owner, address: u64, ts_ns: i64) {
+        if owner.image.mapping(address).is_some() {
+            return;
+        }
+        let read = owner
+            .image
+            .read_mappings(&mut self.modules, owner.pid, ts_ns);
+        for mapping in read.unwrap_or_default() {
+            self.push_mapping(&mapping, owner.upid, ts_ns);
+        }
     }
 
     /// Names the user frames that have none yet, and lets go of their files.
@@ -255,22 +294,11 @@ impl Stacks {
 
     fn user_frame(&mut self, address: u64, owner: &Owner, ts_ns: i64) -> i64 {
         let signed = address.cast_signed();
-        let found = owner
-            .image
-            .mapping(&mut self.modules, owner.pid, address, ts_ns);
-        let mapping = match found {
-            Found::Known(mapping) => mapping,
-            Found::New(mapping, all) => {
-                for mapping in all {
-                    self.push_mapping(&mapping, owner.upid, ts_ns);
-                }
-                mapping
-            }
-            Found::Nowhere => {
-                return self
-                    .push_frame("unknown", None, None, None, signed, ts_ns)
-                    .0;
-            }
+        self.know_mappings(owner, address, ts_ns);
+        let Some(mapping) = owner.image.mapping(address) else {
+            return self
+                .push_frame("unknown", None, None, None, signed, ts_ns)
+                .0;
         };
         let module = mapping.module;
         let offset = address - mapping.start + mapping.offset;

@@ -10,7 +10,7 @@ crate::table! {
         frame_ids: List<I64> = Dict,
         /// Whether the path goes on beyond what was recorded.
         truncated: Bool = Dict,
-        /// What unwound it: `kernel` or `fp` (frame pointers).
+        /// What unwound it: `kernel`, `dwarf` (unwind tables) or `fp` (frame pointers).
         unwinder: Text = Dict,
         /// When this recording first saw it, nanoseconds of CLOCK_BOOTTIME.
         first_ns: I64 = Delta,
