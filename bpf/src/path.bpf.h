@@ -29,10 +29,10 @@ static long walk_component(u32 i, struct path_walk *walk)
 	struct dentry *parent;
 	long n;
 
-	if (dentry == walk->root_dentry && mnt == walk->root_mnt)
+	if (!dentry || (dentry == walk->root_dentry && mnt == walk->root_mnt))
 		return 1;
 	parent = BPF_CORE_READ(dentry, d_parent);
-	if (dentry == parent || dentry == BPF_CORE_READ(mnt, mnt_root)) {
+	if (dentry == BPF_CORE_READ(mnt, mnt_root)) {
 		struct mount *mount = (void *)mnt -
 				      bpf_core_field_offset(struct mount, mnt);
 		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
@@ -54,7 +54,8 @@ static long walk_component(u32 i, struct path_walk *walk)
 		return 1;
 	}
 	walk->bytes += n;
-	walk->dentry = parent;
+	/* Its own parent but no root: it never had a place in a folder. */
+	walk->dentry = dentry == parent ? NULL : parent;
 	return 0;
 }
 
@@ -64,10 +65,11 @@ static __always_inline u32 write_path(struct path_buffer *out, struct path *path
 				      u32 truncated)
 {
 	struct dentry *dentry = BPF_CORE_READ(path, dentry);
+	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
 	struct path_walk walk = {
 		.out = out,
 		.dentry = dentry,
-		.mnt = BPF_CORE_READ(path, mnt),
+		.mnt = mnt,
 		.root_dentry = BPF_CORE_READ(root, dentry),
 		.root_mnt = BPF_CORE_READ(root, mnt),
 	};
@@ -75,8 +77,7 @@ static __always_inline u32 write_path(struct path_buffer *out, struct path *path
 	if (!dentry)
 		return 0;
 	/* d_unlinked(): out of the hash, and not a root. */
-	if (!BPF_CORE_READ(dentry, d_hash.pprev) &&
-	    BPF_CORE_READ(dentry, d_parent) != dentry)
+	if (!BPF_CORE_READ(dentry, d_hash.pprev) && dentry != BPF_CORE_READ(mnt, mnt_root))
 		*flags |= deleted;
 	bpf_loop(PATH_COMPONENTS, walk_component, &walk, 0);
 	if (walk.truncated)

@@ -36,3 +36,4 @@ pub mod stacks;
 pub mod status;
 pub mod tracefs;
 pub mod unwind;
+pub mod vdso;

@@ -17,6 +17,7 @@ use blazesym::symbolize::{Input, Symbolizer};
 
 use crate::kernel::hex;
 use crate::unwind::Tables;
+use crate::vdso;
 
 /// A file whose code was seen.
 #[derive(Debug)]
@@ -68,6 +69,15 @@ pub struct Mapping {
     pub offset: u64,
     /// The file.
     pub module: Rc<Module>,
+}
+
+impl Mapping {
+    /// Whether the same part of the same file is mapped at the same place.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.start, self.end, self.offset) == (other.start, other.end, other.offset)
+            && Rc::ptr_eq(&self.module, &other.module)
+    }
 }
 
 /// Files seen so far, by device and inode.
@@ -137,15 +147,10 @@ impl Modules {
         {
             return Rc::clone(module);
         }
-        // map_files leads to the very file, deleted or not; it needs more
-        // capabilities than the path as the process sees it.
-        let file = (id.inode != 0)
-            .then(|| {
-                File::open(format!("/proc/{pid}/map_files/{range}"))
-                    .or_else(|_| File::open(format!("/proc/{pid}/root{path}")))
-                    .ok()
-            })
-            .flatten();
+        let file = match path {
+            vdso::NAME => vdso::file(),
+            _ => open(pid, id, path, range),
+        };
         let build_id = file
             .as_ref()
             .and_then(|file| read_elf_build_id(&proc_path(file)).ok().flatten())
@@ -235,8 +240,23 @@ impl Namer {
     }
 }
 
+/// Opens a mapped file while its process lives.
+fn open(pid: u32, id: FileId, path: &str, range: &str) -> Option<File> {
+    if id.inode == 0 {
+        return None;
+    }
+    // map_files leads to the very file, deleted or not; it needs more
+    // capabilities than the path as the process sees it.
+    File::open(format!("/proc/{pid}/map_files/{range}"))
+        .or_else(|_| File::open(format!("/proc/{pid}/root{path}")))
+        .ok()
+}
+
 /// Opens a module by its path, if the file there is still the same.
 fn open_again(module: &Module) -> Option<File> {
+    if module.path == vdso::NAME {
+        return vdso::file();
+    }
     let file = File::open(&module.path).ok()?;
     let build_id = read_elf_build_id(&proc_path(&file)).ok().flatten();
     (build_id.map(|id| hex(&id)) == module.build_id && module.build_id.is_some()).then_some(file)

@@ -52,23 +52,25 @@ impl Image {
     }
 
     /// Reads the mappings from the process, or from another one that runs the
-    /// image; `None` if none of them can be read, or it was done a moment ago.
-    pub fn read_mappings(
-        &self,
-        modules: &mut Modules,
-        pid: u32,
-        now_ns: i64,
-    ) -> Option<Vec<Mapping>> {
+    /// image; returns those that are new. None are if it was done a moment ago.
+    pub fn read_mappings(&self, modules: &mut Modules, pid: u32, now_ns: i64) -> Vec<Mapping> {
         let mut state = self.state.borrow_mut();
         if state.read_ns.is_some_and(|at| now_ns - at < REREAD_NS) {
-            return None;
+            return Vec::new();
         }
         state.read_ns = Some(now_ns);
         let exe = self.exe.as_deref();
         let mut candidates = state.pids.iter().copied().chain([pid]);
-        state.mappings = candidates.find_map(|p| modules.mappings(p, exe))?;
-        state.unwinder = None;
-        Some(state.mappings.clone())
+        let Some(now) = candidates.find_map(|p| modules.mappings(p, exe)) else {
+            return Vec::new();
+        };
+        let known = |m: &&Mapping| state.mappings.iter().any(|k| k.is_same(m));
+        let new: Vec<Mapping> = now.iter().filter(|m| !known(m)).cloned().collect();
+        if !new.is_empty() {
+            state.unwinder = None;
+        }
+        state.mappings = now;
+        new
     }
 
     /// The call path of user code, by unwind tables.

@@ -180,7 +180,7 @@ impl Stacks {
         let read = owner
             .image
             .read_mappings(&mut self.modules, owner.pid, ts_ns);
-        for mapping in read.unwrap_or_default() {
+        for mapping in read {
             self.push_mapping(&mapping, owner.upid, ts_ns);
         }
     }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
 use framehop::{ExplicitModuleSectionInfo, Unwinder as _};
+use object::SegmentFlags;
 use object::read::{Object as _, ObjectSection as _, ObjectSegment as _, ReadCache, ReadRef};
 
 use crate::modules::Mapping;
@@ -16,6 +17,11 @@ use crate::modules::Mapping;
 const DEPTH: usize = 127;
 /// A section larger than this is not read.
 const MAX_SECTION_BYTES: u64 = 32 << 20;
+
+/// Size of the pages by which files are mapped.
+const PAGE: u64 = 4096;
+/// `PF_X`: the segment is code (elf(5)).
+const PF_X: u32 = 1;
 
 /// Rules found so far, for all programs.
 #[derive(Default)]
@@ -32,8 +38,8 @@ impl std::fmt::Debug for Cache {
 pub struct Tables {
     eh_frame: Section,
     eh_frame_hdr: Option<Section>,
-    /// Where the file's segments lie: offset in the file, address as linked.
-    segments: Vec<(Range<u64>, u64)>,
+    /// Where the file's code lies: offset in the file, address as linked.
+    code: Vec<(Range<u64>, u64)>,
 }
 
 #[derive(Debug)]
@@ -47,8 +53,11 @@ impl Tables {
     pub fn read(file: &std::fs::File) -> Option<Self> {
         let cache = ReadCache::new(file);
         let elf = object::File::parse(&cache).ok()?;
-        let segments = elf
+        let code = elf
             .segments()
+            .filter(
+                |s| matches!(s.flags(), SegmentFlags::Elf { p_flags, .. } if p_flags.0 & PF_X != 0),
+            )
             .map(|segment| {
                 let (offset, size) = segment.file_range();
                 (offset..offset.saturating_add(size), segment.address())
@@ -57,7 +66,7 @@ impl Tables {
         Some(Self {
             eh_frame: section(&elf, ".eh_frame")?,
             eh_frame_hdr: section(&elf, ".eh_frame_hdr"),
-            segments,
+            code,
         })
     }
 
@@ -68,10 +77,12 @@ impl Tables {
         self.eh_frame.bytes.len() + hdr
     }
 
-    /// Address as linked of an offset in the file.
+    /// Address as linked of an offset in the file at which code is mapped. The
+    /// mapping begins with a page, the segment anywhere in it.
     fn linked(&self, offset: u64) -> Option<u64> {
-        let (range, address) = self.segments.iter().find(|(r, _)| r.contains(&offset))?;
-        Some(offset - range.start + address)
+        let in_pages = |r: &Range<u64>| (r.start / PAGE * PAGE..r.end).contains(&offset);
+        let (range, address) = self.code.iter().find(|(r, _)| in_pages(r))?;
+        Some(address.wrapping_add(offset).wrapping_sub(range.start))
     }
 }
 
@@ -162,4 +173,57 @@ fn module(mapping: &Mapping) -> Option<framehop::Module<Rc<[u8]>>> {
             ..Default::default()
         },
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::Modules;
+
+    /// Linkers place code in the middle of a page; the mapping begins with it.
+    #[test]
+    fn an_offset_before_the_segment_but_in_its_page_is_in_it() {
+        let tables = Tables {
+            eh_frame: Section {
+                address: 0..0,
+                bytes: Rc::from([]),
+            },
+            eh_frame_hdr: None,
+            code: vec![(0x20ba0..0x7f660, 0x21ba0)],
+        };
+        assert_eq!(tables.linked(0x20000), Some(0x21000));
+        assert_eq!(tables.linked(0x30000), Some(0x31000));
+        assert_eq!(tables.linked(0x1ffff), None);
+    }
+
+    /// Unwinds this very test, which has no frame pointers when optimized.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn an_own_path_leads_through_the_callers() {
+        #[inline(never)]
+        fn leaf() -> (u64, u64, u64, Vec<u8>) {
+            let (ip, sp, bp): (u64, u64, u64);
+            // SAFETY: only reads registers.
+            unsafe {
+                std::arch::asm!("lea {}, [rip]", "mov {}, rsp", "mov {}, rbp",
+                    out(reg) ip, out(reg) sp, out(reg) bp);
+            }
+            // SAFETY: the stack above this function is there, some KiB at least.
+            let memory = unsafe {
+                std::slice::from_raw_parts(std::ptr::with_exposed_provenance(sp as usize), 4096)
+            };
+            (ip, sp, bp, memory.to_vec())
+        }
+        let (ip, sp, bp, memory) = leaf();
+        let mut modules = Modules::default();
+        let mappings = modules.mappings(std::process::id(), None).unwrap();
+        modules.read_tables(&mappings);
+        let path = Unwinder::new(&mappings).path(&mut Cache::default(), ip, sp, bp, &memory);
+        let here = an_own_path_leads_through_the_callers as *const () as u64;
+        let found = path
+            .addresses
+            .iter()
+            .any(|a| (here..here + 4096).contains(a));
+        assert!(found && path.addresses.len() > 3, "{path:x?} from {here:x}");
+    }
 }

@@ -1,1 +1,265 @@
-//! x
+//! What tests against the running kernel need: the programs, a recording to
+//! look into by SQL, and the reason why a test cannot run here.
+//!
+//! One kernel is shared by all: recordings are made one at a time, each in a
+//! folder of its own.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longest time that anything is waited for.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A program of the workspace, built beside the test that asks.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let mut dir = std::env::current_exe().unwrap_or_default();
+    dir.pop();
+    if dir.ends_with("deps") {
+        dir.pop();
+    }
+    dir.join(name)
+}
+
+/// The program that does what is to be recorded.
+#[must_use]
+pub fn workload() -> String {
+    program("whence-workload").display().to_string()
+}
+
+/// Why recordings cannot be made here; `None` if they can.
+#[must_use]
+pub fn obstacle() -> Option<String> {
+    let missing = whence_recorder::host::missing_capabilities();
+    if !missing.is_empty() {
+        return Some(format!("{} missing; run as root", missing.join(" and ")));
+    }
+    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+        return Some("the kernel has no BTF".into());
+    }
+    let built = ["whence", "whence-record", "whence-workload"];
+    let absent = built.iter().find(|name| !program(name).exists())?;
+    Some(format!(
+        "{absent} is not built; run cargo build --workspace"
+    ))
+}
+
+/// Keeps other tests from recording at the same time.
+#[derive(Debug)]
+pub struct Turn(#[allow(dead_code)] File);
+
+impl Turn {
+    /// Waits until it is this test's turn.
+    ///
+    /// # Errors
+    /// If the lock cannot be made.
+    pub fn take() -> io::Result<Self> {
+        let file = File::create(std::env::temp_dir().join("whence-tests.lock"))?;
+        // SAFETY: the descriptor is open; the lock goes with it.
+        match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) } {
+            0 => Ok(Self(file)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// A recording in a folder that goes with it.
+#[derive(Debug)]
+pub struct Recording {
+    dir: TempDir,
+    /// What the recorder said and how it ended.
+    pub output: Output,
+}
+
+/// A recorder that runs.
+#[derive(Debug)]
+pub struct Recorder {
+    dir: TempDir,
+    child: Child,
+    _turn: Turn,
+}
+
+fn recorder(dir: &Path, options: &[&str]) -> Command {
+    let mut command = Command::new(program("whence-record"));
+    command
+        .arg("-o")
+        .arg(dir.join("x.whence"))
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Records a command and what descends from it.
+///
+/// # Errors
+/// If the recorder cannot be run.
+pub fn record<S: AsRef<OsStr>>(options: &[&str], command: &[S]) -> io::Result<Recording> {
+    let _turn = Turn::take()?;
+    let dir = TempDir::new()?;
+    let output = recorder(dir.path(), options)
+        .arg("--")
+        .args(command)
+        .output()?;
+    Ok(Recording { dir, output })
+}
+
+impl Recorder {
+    /// Starts recording the host, and waits until it does.
+    ///
+    /// # Errors
+    /// If the recorder cannot be run or does not begin.
+    pub fn start(options: &[&str]) -> io::Result<Self> {
+        let turn = Turn::take()?;
+        let dir = TempDir::new()?;
+        // The first line it prints means that it records.
+        let child = recorder(dir.path(), options).arg("--print").spawn()?;
+        let mut this = Self {
+            dir,
+            child,
+            _turn: turn,
+        };
+        this.wait_for_events()?;
+        Ok(this)
+    }
+
+    fn wait_for_events(&mut self) -> io::Result<()> {
+        use io::BufRead as _;
+        let Some(stdout) = self.child.stdout.take() else {
+            return Err(io::Error::other("the recorder has no output"));
+        };
+        let (sender, lines) = std::sync::mpsc::channel();
+        // Goes on reading, or the recorder would take it for a closed pipe.
+        std::thread::spawn(move || {
+            for line in io::BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let begin = Instant::now();
+        while begin.elapsed() < DEADLINE {
+            Command::new("true").status()?;
+            if lines.recv_timeout(Duration::from_millis(200)).is_ok() {
+                return Ok(());
+            }
+        }
+        Err(io::Error::other("the recorder does not begin"))
+    }
+
+    /// Sends a signal, waits for the end, and gives what was recorded.
+    ///
+    /// # Errors
+    /// If the recorder does not end.
+    pub fn stop(mut self, signal: i32) -> io::Result<Recording> {
+        // SAFETY: the pid is of our child, which has not been waited for.
+        unsafe { libc::kill(self.child.id().cast_signed(), signal) };
+        let begin = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if begin.elapsed() > DEADLINE {
+                self.child.kill()?;
+                return Err(io::Error::other("the recorder does not end"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let output = self.child.wait_with_output()?;
+        Ok(Recording {
+            dir: self.dir,
+            output,
+        })
+    }
+}
+
+impl Recording {
+    /// Its directory.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.dir.path().join("x.whence")
+    }
+
+    /// What the recorder said.
+    #[must_use]
+    pub fn said(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    /// Runs `whence` on it.
+    ///
+    /// # Errors
+    /// If the program cannot be run.
+    pub fn whence(&self, args: &[&str]) -> io::Result<Output> {
+        Command::new(program("whence"))
+            .args(args)
+            .arg("-i")
+            .arg(self.path())
+            .stdin(Stdio::null())
+            .output()
+    }
+
+    /// The answer of a command of `whence`, as text.
+    ///
+    /// # Errors
+    /// If it fails, with what it said.
+    pub fn answer(&self, args: &[&str]) -> io::Result<String> {
+        let output = self.whence(args)?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(io::Error::other(format!("{args:?}: {said}")));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Rows of a query, as objects.
+    ///
+    /// # Errors
+    /// If the query fails.
+    pub fn query(&self, sql: &str) -> io::Result<Vec<Value>> {
+        let text = self.answer(&["query", "--format", "json", sql])?;
+        serde_json::from_str(&text).map_err(|e| io::Error::other(format!("{e}: {text}")))
+    }
+
+    /// The first value of the first row of a query.
+    ///
+    /// # Errors
+    /// If the query fails or gives no row.
+    pub fn value(&self, sql: &str) -> io::Result<Value> {
+        let rows = self.query(sql)?;
+        let first = rows.first().and_then(Value::as_object);
+        let value = first.and_then(|row| row.values().next());
+        value
+            .cloned()
+            .ok_or_else(|| io::Error::other(format!("no row: {sql}")))
+    }
+
+    /// Like [`value`](Self::value), as a number.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn number(&self, sql: &str) -> io::Result<i64> {
+        let value = self.value(sql)?;
+        value
+            .as_i64()
+            .ok_or_else(|| io::Error::other(format!("{value} is no number: {sql}")))
+    }
+}
+
+/// Runs a command and gives its output, for comparing with a recording.
+///
+/// # Errors
+/// If it cannot be run.
+pub fn run<S: AsRef<OsStr>>(command: &[S]) -> io::Result<Output> {
+    let (program, args) = command
+        .split_first()
+        .ok_or_else(|| io::Error::other("no command"))?;
+    Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+}

@@ -1,0 +1,42 @@
+//! CPU time that is spent in known shares.
+
+use std::time::{Duration, Instant};
+
+/// Spins for a while.
+pub(crate) fn spin(time: Duration) {
+    let begin = Instant::now();
+    while begin.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+/// Spends `ms` milliseconds: half, three tenths and a fifth in three functions.
+pub(crate) fn burn(ms: usize) {
+    // In small turns, so that a disturbance hits all alike.
+    for _ in 0..ms / 10 {
+        whence_half();
+        whence_three_tenths();
+        whence_fifth();
+    }
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn whence_half() {
+    spin(Duration::from_micros(5_000));
+    std::hint::black_box(());
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn whence_three_tenths() {
+    spin(Duration::from_micros(3_000));
+    std::hint::black_box(());
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn whence_fifth() {
+    spin(Duration::from_micros(2_000));
+    std::hint::black_box(());
+}

@@ -1,0 +1,83 @@
+//! Tests against the running kernel: each records something real and looks at
+//! the recording by SQL.
+//!
+//! Where the kernel or missing privileges do not allow it, they are ignored and
+//! the reason is printed; they never pass without having run.
+
+mod engines;
+mod exec;
+mod input;
+mod life;
+mod loss;
+mod stacks;
+mod stories;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// A test: its name, what it needs beyond recording, and what it does.
+struct Test {
+    name: &'static str,
+    /// Why it cannot run here.
+    obstacle: fn() -> Option<String>,
+    run: fn() -> Result<(), Failed>,
+}
+
+/// A test that needs nothing but to record.
+const fn test(name: &'static str, run: fn() -> Result<(), Failed>) -> Test {
+    Test {
+        name,
+        obstacle: || None,
+        run,
+    }
+}
+
+/// Fails the test unless both are equal.
+macro_rules! equal {
+    ($left:expr, $right:expr) => {
+        match (&$left, &$right) {
+            (left, right) if left == right => {}
+            (left, right) => {
+                let place = concat!(file!(), ":", line!());
+                return Err(format!("{place}: {left:?} is not {right:?}").into());
+            }
+        }
+    };
+}
+
+/// Fails the test, with what is given, unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($what:tt)+) => {
+        if !$condition {
+            return Err(format!("{}:{}: {}", file!(), line!(), format_args!($($what)+)).into());
+        }
+    };
+}
+use {ensure, equal};
+
+fn main() {
+    let obstacle = whence_tests::obstacle();
+    let all = [
+        exec::TESTS,
+        life::TESTS,
+        loss::TESTS,
+        stacks::TESTS,
+        stories::TESTS,
+        engines::TESTS,
+        input::TESTS,
+    ];
+    let trials = all
+        .into_iter()
+        .flatten()
+        .map(|test| {
+            let reason = obstacle.clone().or_else(test.obstacle);
+            if let Some(reason) = &reason {
+                eprintln!("skipped {}: {reason}", test.name);
+            }
+            Trial::test(test.name, test.run).with_ignored_flag(reason.is_some())
+        })
+        .collect();
+    let mut arguments = Arguments::from_args();
+    // One kernel for all.
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials).exit();
+}

@@ -1,0 +1,103 @@
+//! What is recorded of call paths.
+
+use libtest_mimic::Failed;
+use serde_json::Value;
+use whence_tests::{Recorder, record, run, workload};
+
+use super::{Test, ensure, equal, test};
+
+pub(super) const TESTS: &[Test] = &[
+    test("cpu_time_is_shared_out_as_it_was_spent", shares),
+    test(
+        "the_path_that_forked_is_whole_without_frame_pointers",
+        callers,
+    ),
+    test("frame_pointers_are_used_when_asked_for", frame_pointers),
+    test("block_requests_complete_in_interrupt_context", block),
+];
+
+const PROBE: &str = "tracepoint:block:block_rq_complete";
+
+fn shares() -> Result<(), Failed> {
+    let command = [workload(), "burn".into(), "4000".into()];
+    let recording = record(&["--sample", "499"], &command)?;
+    let total = recording.number("SELECT sum(weight) FROM sample WHERE context = 'task'")?;
+    for (function, expected) in [
+        ("whence_half", 50.0),
+        ("whence_three_tenths", 30.0),
+        ("whence_fifth", 20.0),
+    ] {
+        let weight = recording.number(&format!(
+            "SELECT coalesce(sum(s.weight), 0) FROM sample s WHERE s.user_stack_id IN ( \
+               SELECT t.stack_id FROM stack t, symbol y \
+               WHERE array_has(t.frame_ids, y.frame_id) AND y.function = '{function}')"
+        ))?;
+        let share = weight as f64 * 100.0 / total as f64;
+        let apart = (share - expected).abs();
+        ensure!(apart < 6.0, "{function} has {share:.1} %, not {expected} %");
+    }
+    let weights = recording.query("SELECT DISTINCT weight, event FROM sample")?;
+    equal!(weights.len(), 1);
+    Ok(())
+}
+
+fn callers() -> Result<(), Failed> {
+    let command = [workload(), "callers".into()];
+    let recording = record(&["--sample", "0"], &command)?;
+    let text = path_of_fork(&recording)?;
+    for function in ["whence_spawner", "whence_middle", "whence_outer", "main"] {
+        ensure!(text.contains(function), "{function} is not in {text}");
+    }
+    let order = ["whence_spawner", "whence_middle", "whence_outer"].map(|f| text.find(f));
+    let ascending = order.is_sorted() || order.iter().rev().is_sorted();
+    ensure!(ascending, "out of order: {text}");
+    let unwinder = recording
+        .value("SELECT unwinder FROM stack WHERE stack_id = (SELECT user_stack_id FROM fork)")?;
+    equal!(unwinder, Value::from("dwarf"));
+    Ok(())
+}
+
+/// The path that forked the workload's only child.
+fn path_of_fork(recording: &whence_tests::Recording) -> std::io::Result<String> {
+    let text = recording.value("SELECT stack_text(user_stack_id) FROM fork")?;
+    Ok(text.as_str().unwrap_or_default().to_owned())
+}
+
+fn frame_pointers() -> Result<(), Failed> {
+    let command = [workload(), "callers".into()];
+    let recording = record(&["--sample", "0", "--unwind", "fp"], &command)?;
+    let unwinders = recording.query("SELECT DISTINCT unwinder FROM stack ORDER BY 1")?;
+    let names: Vec<_> = unwinders
+        .iter()
+        .filter_map(|r| r["unwinder"].as_str())
+        .collect();
+    ensure!(!names.contains(&"dwarf"), "{names:?}");
+    Ok(())
+}
+
+fn block() -> Result<(), Failed> {
+    let file = tempfile::NamedTempFile::new_in(".")?;
+    let recorder = Recorder::start(&["-s", PROBE, "--sample", "0"])?;
+    let path = format!("of={}", file.path().display());
+    for _ in 0..3 {
+        run(&[
+            "dd",
+            "if=/dev/zero",
+            &path,
+            "bs=64k",
+            "count=16",
+            "conv=fsync",
+        ])?;
+    }
+    let recording = recorder.stop(libc::SIGINT)?;
+    let hits = recording.number("SELECT count(*) FROM sample")?;
+    ensure!(hits > 0, "no request was completed");
+    let interrupts =
+        recording.number("SELECT count(*) FROM sample WHERE context IN ('softirq', 'hardirq')")?;
+    ensure!(interrupts > 0, "none of {hits} hits was in an interrupt");
+    let answer = recording.answer(&["why", "block_rq_complete"])?;
+    ensure!(answer.contains("irq"), "{answer}");
+    ensure!(answer.contains('%'), "no shares: {answer}");
+    ensure!(answer.contains("block_rq_complete"), "{answer}");
+    Ok(())
+}
