@@ -90,10 +90,8 @@ fn orphan() -> Result<(), Failed> {
          WHERE p.pid = {orphan}"
     ))?[0];
     equal!(row["ppid"].to_string(), parent);
-    ensure!(
-        row["exec_ppid"].to_string() != parent,
-        "the parent had gone: {row}"
-    );
+    let exec_ppid = row["exec_ppid"].to_string();
+    ensure!(exec_ppid != parent, "the parent had gone: {row}");
     equal!(row["exec_parent"], row["reaper_upid"]);
     ensure!(row["reaper_upid"] != row["parent_upid"], "{row}");
     Ok(())

@@ -34,7 +34,8 @@ fn shares() -> Result<(), Failed> {
         ))?;
         let share = weight as f64 * 100.0 / total as f64;
         let apart = (share - expected).abs();
-        ensure!(apart < 6.0, "{function} has {share:.1} %, not {expected} %");
+        let close = apart < 6.0;
+        ensure!(close, "{function} has {share:.1} %, not {expected} %");
     }
     let weights = recording.query("SELECT DISTINCT weight, event FROM sample")?;
     equal!(weights.len(), 1);
