@@ -9,9 +9,10 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BUILD_PACKAGES := clang libelf-dev zlib1g-dev pkg-config gcc libc6-dev
 TEST_PACKAGES := strace gawk procps python3-venv
 CHECK_PACKAGES := clang-format
+BENCH_PACKAGES := linux-perf bpftrace
 PYTHON := $(TARGET)/venv/bin/python3
 
-.PHONY: help demo test check bless build-tools test-tools check-tools
+.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +31,10 @@ check: build-tools check-tools ## Formatting, lints and docs
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
+bench: build-tools bench-tools ## What recording adds to a storm of processes, against others
+	$(CARGO) build --release -p whence-recorder
+	$(SUDO) tests/bench/storm.py $(TARGET)/release
+
 bless: ## Writes what is made from definitions anew
 	BLESS=1 $(CARGO) test -p whence-schemas --test tables_page
 
@@ -44,3 +49,6 @@ test-tools:
 
 check-tools:
 	@tests/install.sh $(CHECK_PACKAGES)
+
+bench-tools:
+	@tests/install.sh $(BENCH_PACKAGES)

@@ -9,6 +9,7 @@
 //! Adding a probe: a mechanism in [`probes`] and its program in the `bpf`
 //! crate. Adding a column: its table in `schemas`, its value in [`pipeline`].
 
+pub mod argv;
 pub mod cgroups;
 pub mod cli;
 pub mod clock;
@@ -25,6 +26,7 @@ pub mod modules;
 pub mod overhead;
 pub mod perf;
 pub mod pipeline;
+pub mod print;
 pub mod probes;
 pub mod processes;
 pub mod procfs;

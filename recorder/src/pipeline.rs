@@ -4,19 +4,18 @@
 //! the stacks of an exec that is under way. Knows neither libbpf nor time: what
 //! it needs of both is handed in.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::io::Write as _;
 
 use whence_bpf::wire;
 use whence_schemas::manifest::Clock;
-use whence_schemas::quote::command_line;
 use whence_schemas::{exec, exit, fork, ids, line, process, sample};
 
+use crate::argv::{Argv, texts, wanted_env};
 use crate::cgroups::{Cgroups, container_id};
 use crate::context;
-use crate::decode::{self, Caller, Event, Fork, Image, Sample, arguments, comm};
+use crate::decode::{self, Caller, Event, Fork, Image, Sample, comm};
 use crate::loss::STREAMS;
+use crate::print::Printer;
 use crate::processes::Processes;
 use crate::procfs;
 use crate::sink::Sink;
@@ -73,30 +72,6 @@ struct NamedEvent {
     id: i64,
 }
 
-/// Prints events as they come.
-#[derive(Debug, Default)]
-pub struct Printer {
-    enabled: bool,
-    closed: bool,
-}
-
-impl Printer {
-    /// Prints if `enabled`.
-    #[must_use]
-    pub fn new(enabled: bool) -> Self {
-        Self {
-            enabled,
-            closed: false,
-        }
-    }
-
-    fn print(&mut self, line: impl FnOnce() -> String) {
-        if self.enabled && !self.closed {
-            self.closed = writeln!(std::io::stdout(), "{}", line()).is_err();
-        }
-    }
-}
-
 impl Pipeline {
     /// `events` are the names of stack events, by their number on the ring.
     #[must_use]
@@ -133,7 +108,7 @@ impl Pipeline {
     /// Whether whoever read the printed events has gone.
     #[must_use]
     pub fn print_closed(&self) -> bool {
-        self.printer.closed
+        self.printer.is_closed()
     }
 
     /// Events received so far, by stream.
@@ -277,7 +252,7 @@ impl Pipeline {
             0 => self.processes.exec(upid, wire.process.pid, exe.clone()),
             _ => self.processes.exec_seq(upid),
         };
-        let argv = Argv::of(event);
+        let argv = Argv::of(event.argv);
         let (name, parent_comm) = (comm(&wire.comm), comm(&wire.parent_comm));
         let argv_state = event.argv_state();
         self.printer.print(|| {
@@ -361,7 +336,7 @@ impl Pipeline {
 
     fn push_process(&mut self, event: &Image<'_>) {
         let wire = &event.wire;
-        let argv = (!event.is_kernel_thread()).then(|| Argv::of(event));
+        let argv = (!event.is_kernel_thread()).then(|| Argv::of(event.argv));
         let texts = argv.as_ref().map(Argv::texts);
         let cgroup_id = wire.cgroup_id.cast_signed();
         let cgroup_path = self.cgroups.path(cgroup_id);
@@ -390,7 +365,7 @@ impl Pipeline {
             return;
         };
         let ppid = (facts.ppid != 0).then_some(facts.ppid);
-        let argv = Argv::of_bytes(&facts.argv);
+        let argv = Argv::of(&facts.argv);
         let cgroup_path = facts.cgroup_path.as_deref();
         self.sink.process.rows.push(process::Row {
             parent_upid: ppid.and_then(|pid| self.processes.upid_of(pid)),
@@ -503,56 +478,6 @@ fn running<'a>(process: &wire::Process, comm: &'a str) -> process::Row<'a> {
     }
 }
 
-/// Arguments in the forms in which they are stored.
-struct Argv<'a> {
-    args: Vec<Cow<'a, str>>,
-    raw: Option<Vec<u8>>,
-    cmdline: String,
-}
-
-impl<'a> Argv<'a> {
-    fn of(image: &'a Image<'_>) -> Self {
-        Self::of_bytes(image.argv)
-    }
-
-    /// From arguments with a NUL after each.
-    fn of_bytes(bytes: &'a [u8]) -> Self {
-        let args: Vec<_> = arguments(bytes).map(String::from_utf8_lossy).collect();
-        let exact = args.iter().all(|a| matches!(a, Cow::Borrowed(_)));
-        let raw = (!exact).then(|| {
-            let mut raw = bytes.to_vec();
-            if raw.last() != Some(&0) {
-                raw.push(0);
-            }
-            raw
-        });
-        Self {
-            args,
-            raw,
-            cmdline: command_line(arguments(bytes)),
-        }
-    }
-
-    fn texts(&self) -> Vec<&str> {
-        texts(&self.args)
-    }
-}
-
-fn texts<'a>(strings: &'a [Cow<'_, str>]) -> Vec<&'a str> {
-    strings.iter().map(AsRef::as_ref).collect()
-}
-
-/// The variables with these names.
-fn wanted_env<'a>(env: &'a [u8], names: &[String]) -> Vec<Cow<'a, str>> {
-    let wanted = |variable: &&[u8]| {
-        let end = variable.iter().position(|byte| *byte == b'=');
-        let name = end.map(|end| &variable[..end]);
-        names.iter().any(|n| Some(n.as_bytes()) == name)
-    };
-    let kept = arguments(env).filter(wanted);
-    kept.map(String::from_utf8_lossy).collect()
-}
-
 fn upid(process: &wire::Process) -> i64 {
     ids::upid(process.start_ns.cast_signed(), process.pid.cast_signed())
 }
@@ -600,13 +525,6 @@ fn page_bytes() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_variables_that_were_asked_for_are_kept() {
-        let env = b"PATH=/bin\0TOKEN=secret\0PATHS=x\0odd\0";
-        assert_eq!(wanted_env(env, &["PATH".into()]), ["PATH=/bin"]);
-        assert!(wanted_env(env, &[]).is_empty());
-    }
 
     #[test]
     fn run_time_is_split_as_ticks_were_and_nothing_is_lost() {
