@@ -34,7 +34,8 @@ enum wire_stream {
 	WIRE_STREAM_SNAPSHOT = 3,
 	WIRE_STREAM_SAMPLE = 4,
 	WIRE_STREAM_PROBE = 5,
-	WIRE_STREAMS = 6,
+	WIRE_STREAM_CALLER = 6,
+	WIRE_STREAMS = 7,
 };
 
 /* wire_image.flags */
@@ -116,7 +117,7 @@ struct wire_image {
 
 /* The stacks of an exec's caller, in the old image; its wire_image follows. */
 struct wire_caller {
-	struct wire_header header; /* seq: 0, not a stream of its own */
+	struct wire_header header;
 	struct wire_process process;
 	struct wire_user user;
 	__u32 kernel_stack_bytes;

@@ -53,25 +53,23 @@ struct caller_scratch {
 	struct stack_buffer stacks;
 };
 
-/* The stacks of who calls exec. Without room for them the exec loses its
- * stacks; it is itself lost or not. */
+/* The stacks of who calls exec. */
 static __always_inline void output_caller(void *ctx, struct task_struct *task,
 					  struct caller_scratch *scratch)
 {
 	struct wire_caller *caller = &scratch->caller;
+	struct wire_counter *counter = counter_of(WIRE_STREAM_CALLER);
 	u32 bytes;
 
-	caller->header.ts_ns = bpf_ktime_get_boot_ns();
-	caller->header.seq = 0;
-	caller->header.kind = WIRE_CALLER;
-	caller->header.cpu = bpf_get_smp_processor_id();
+	if (!counter)
+		return;
+	fill_header(&caller->header, WIRE_CALLER, counter);
 	caller->reserved = 0;
 	fill_process(&caller->process, task);
 	caller->kernel_stack_bytes = read_kernel_stack(ctx, &scratch->stacks);
 	bytes = read_user_stack(ctx, task, &scratch->stacks, caller->kernel_stack_bytes,
 				&caller->user);
-	bpf_ringbuf_output(&life, scratch, record_bytes(sizeof(*caller), bytes),
-			   BPF_RB_NO_WAKEUP);
+	output(&life, scratch, record_bytes(sizeof(*caller), bytes), counter);
 }
 
 SCRATCH(caller_scratch, struct caller_scratch);

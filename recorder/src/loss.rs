@@ -10,13 +10,14 @@ use whence_bpf::wire::{Counter, Stream};
 use whence_schemas::loss;
 
 /// Names of the streams, by their number on the ring.
-pub const STREAMS: [(Stream, &str); 6] = [
+pub const STREAMS: [(Stream, &str); 7] = [
     (Stream::WIRE_STREAM_FORK, "fork"),
     (Stream::WIRE_STREAM_EXEC, "exec"),
     (Stream::WIRE_STREAM_EXIT, "exit"),
     (Stream::WIRE_STREAM_SNAPSHOT, "snapshot"),
     (Stream::WIRE_STREAM_SAMPLE, "sample"),
     (Stream::WIRE_STREAM_PROBE, "probe"),
+    (Stream::WIRE_STREAM_CALLER, "caller"),
 ];
 
 /// The losses so far.
@@ -133,7 +134,8 @@ impl Losses {
 fn stream_of(program: &str) -> &'static str {
     match program {
         "on_fork" => "fork",
-        "on_exec" | "on_prepare_exec" | "on_execve_exit" | "on_execveat_exit" => "exec",
+        "on_prepare_exec" => "caller",
+        "on_exec" | "on_execve_exit" | "on_execveat_exit" => "exec",
         "on_exit_group_dead" | "on_exit_last_live" => "exit",
         "on_snapshot" => "snapshot",
         "on_cpu_sample" => "sample",
@@ -170,7 +172,7 @@ mod tests {
         let mut rows = loss::Builder::default();
         let mut losses = Losses::new(0);
         losses.take(0, vec![counter(10, 3)], 100, &mut rows);
-        losses.check(&[6, 0, 0, 0, 0, 0], 200, &mut rows);
+        losses.check(&[6, 0, 0, 0, 0, 0, 0], 200, &mut rows);
         assert_eq!(losses.totals()["fork"], 4);
     }
 }

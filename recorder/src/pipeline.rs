@@ -228,6 +228,7 @@ impl Pipeline {
     }
 
     fn caller(&mut self, event: &Caller<'_>) {
+        self.received[6] += 1;
         let ts_ns = event.wire.header.ts_ns.cast_signed();
         let owner = self.owner(&event.wire.process);
         let kernel = self.stacks.kernel(event.kernel_stack, ts_ns);
