@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong with a recording, naming the object.
+/// What went wrong with a recording, naming the object and the cause.
+///
+/// The text is whole: causes are part of it, and not a chain beside it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -39,30 +41,30 @@ pub enum Error {
         reason: String,
     },
     /// The operating system refused.
-    #[error("failed to {action} {path}")]
+    #[error("failed to {action} {path}: {cause}")]
     Io {
         /// Verb, as in "failed to open".
         action: &'static str,
         /// The object.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Arrow or Parquet refused rows that this program made.
-    #[error("failed to encode {path}")]
+    #[error("failed to encode {path}: {cause}")]
     Encode {
         /// The file being written.
         path: PathBuf,
         /// The encoder's reason.
-        source: parquet::errors::ParquetError,
+        cause: parquet::errors::ParquetError,
     },
     /// Columns do not fit the table they are meant for.
-    #[error("failed to build table {table}")]
+    #[error("failed to build table {table}: {cause}")]
     Table {
         /// The table's name.
         table: &'static str,
         /// Arrow's reason.
-        source: arrow::error::ArrowError,
+        cause: arrow::error::ArrowError,
     },
 }
 
@@ -70,10 +72,10 @@ impl Error {
     /// An [`Error::Io`] that names verb and object.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
-        move |source| Self::Io {
+        move |cause| Self::Io {
             action,
             path,
-            source,
+            cause,
         }
     }
 

@@ -124,9 +124,9 @@ pub fn schema(def: &'static TableDef, columns: &[&str]) -> Result<SchemaRef> {
         .iter()
         .map(|name| Ok(of_table.field_with_name(name)?.clone().with_nullable(true)))
         .collect::<Result<Vec<Field>, arrow::error::ArrowError>>()
-        .map_err(|source| Error::Table {
+        .map_err(|cause| Error::Table {
             table: def.name,
-            source,
+            cause,
         })?;
     Ok(Arc::new(Schema::new(fields)))
 }

@@ -64,7 +64,7 @@ impl OpenSegment {
             // be a kilobyte in each small segment.
             .with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Hashed::new(file), def.schema(), options)
-            .map_err(|source| Error::Encode { path: tmp, source })?;
+            .map_err(|cause| Error::Encode { path: tmp, cause })?;
         Ok(Self {
             def,
             dir: dir.to_path_buf(),
@@ -83,11 +83,11 @@ impl OpenSegment {
         let Some(writer) = self.writer.as_mut() else {
             return Ok(());
         };
-        writer.write(batch).map_err(|source| Error::Encode {
+        writer.write(batch).map_err(|cause| Error::Encode {
             path: self
                 .dir
                 .join(layout::unfinished(self.def.name, self.number)),
-            source,
+            cause,
         })?;
         self.rows += batch.num_rows() as u64;
         self.range = merge(self.range, time_range(self.def, batch));
@@ -182,9 +182,9 @@ pub fn sha256(mut reader: impl io::Read) -> io::Result<(u64, String)> {
 }
 
 fn close(writer: ArrowWriter<Hashed>, tmp: &Path) -> Result<(u64, String)> {
-    let hashed = writer.into_inner().map_err(|source| Error::Encode {
+    let hashed = writer.into_inner().map_err(|cause| Error::Encode {
         path: tmp.to_path_buf(),
-        source,
+        cause,
     })?;
     hashed.inner.sync_all().map_err(Error::io("sync", tmp))?;
     Ok((hashed.bytes, hex(&hashed.hash.finalize())))

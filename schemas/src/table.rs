@@ -357,8 +357,8 @@ pub fn batch(
     columns.push(Arc::new(arrow::array::StringArray::from_iter_values(
         boot_ids,
     )));
-    RecordBatch::try_new(def.schema(), columns).map_err(|source| crate::Error::Table {
+    RecordBatch::try_new(def.schema(), columns).map_err(|cause| crate::Error::Table {
         table: def.name,
-        source,
+        cause,
     })
 }

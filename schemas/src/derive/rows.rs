@@ -193,10 +193,10 @@ impl Rows {
     }
 }
 
-pub(super) fn table_error(source: ArrowError) -> Error {
+pub(super) fn table_error(cause: ArrowError) -> Error {
     Error::Table {
         table: process::DEF.name,
-        source,
+        cause,
     }
 }
 
