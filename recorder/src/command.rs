@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::os::unix::ffi::OsStringExt as _;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -15,6 +16,8 @@ pub struct Command {
     pid: i32,
     go: Option<File>,
     status: Option<i32>,
+    /// When it was asked to end.
+    terminated: Option<Instant>,
 }
 
 impl Command {
@@ -51,6 +54,7 @@ impl Command {
                 pid,
                 go: Some(go),
                 status: None,
+                terminated: None,
             }),
         }
     }
@@ -72,12 +76,13 @@ impl Command {
         }
     }
 
-    /// Asks it to end.
-    pub fn terminate(&mut self) {
-        if self.status().is_none() {
+    /// Asks it to end, once; gives the time since then.
+    pub fn terminate(&mut self) -> Duration {
+        if self.terminated.is_none() && self.status().is_none() {
             // SAFETY: the pid is of our child, which has not been waited for.
             unsafe { libc::kill(self.pid, libc::SIGTERM) };
         }
+        self.terminated.get_or_insert_with(Instant::now).elapsed()
     }
 
     /// Its exit status, as a shell gives it, once it has ended.

@@ -35,6 +35,8 @@ use crate::{clock, finish, host, probes};
 const TICK: Duration = Duration::from_secs(1);
 /// How often signals and the command are looked at.
 const POLL: Duration = Duration::from_millis(50);
+/// How long a command that was asked to end is waited for.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Requests to end, set by signals.
 #[derive(Clone, Debug, Default)]
@@ -214,12 +216,8 @@ impl Session {
             }
             let over = config.duration.is_some_and(|d| now - self.started >= d);
             let ended = command.as_mut().is_some_and(|c| c.status().is_some());
-            let interrupted = stop.interrupt.load(Ordering::Relaxed) && command.is_none();
-            let terminated = stop.terminate.load(Ordering::Relaxed);
-            if let (true, Some(command)) = (terminated, &mut command) {
-                command.terminate();
-            }
-            if over || ended || interrupted || terminated || self.pipeline.print_closed() {
+            let stopped = is_stopped(stop, command.as_deref_mut());
+            if over || ended || stopped || self.pipeline.print_closed() {
                 return Ok(());
             }
         }
@@ -339,6 +337,16 @@ impl Session {
             Some(status) => Outcome::Command(status),
             None => Outcome::Complete,
         }
+    }
+}
+
+/// Whether signals end the recording now. A command is asked to end first, so
+/// that its end is recorded.
+fn is_stopped(stop: &Stop, command: Option<&mut Command>) -> bool {
+    let terminated = stop.terminate.load(Ordering::Relaxed);
+    match command {
+        Some(command) => terminated && command.terminate() > GRACE,
+        None => terminated || stop.interrupt.load(Ordering::Relaxed),
     }
 }
 
