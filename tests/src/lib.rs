@@ -16,7 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Longest time that anything is waited for.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A program of the workspace, built beside the test that asks.
 #[must_use]
@@ -42,14 +42,16 @@ pub fn obstacle() -> Option<String> {
     if !missing.is_empty() {
         return Some(format!("{} missing; run as root", missing.join(" and ")));
     }
-    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
-        return Some("the kernel has no BTF".into());
-    }
-    let built = ["whence", "whence-record", "whence-workload"];
-    let absent = built.iter().find(|name| !program(name).exists())?;
-    Some(format!(
-        "{absent} is not built; run cargo build --workspace"
-    ))
+    let btf = Path::new("/sys/kernel/btf/vmlinux");
+    (!btf.exists()).then(|| "the kernel has no BTF".into())
+}
+
+/// A program that the tests need and that is not built. That is no obstacle but
+/// a mistake: skipping for it would skip everything without notice.
+#[must_use]
+pub fn unbuilt() -> Option<&'static str> {
+    let needed = ["whence", "whence-record", "whence-workload"];
+    needed.into_iter().find(|name| !program(name).exists())
 }
 
 /// Keeps other tests from recording at the same time.
@@ -106,11 +108,27 @@ fn recorder(dir: &Path, options: &[&str]) -> Command {
 pub fn record<S: AsRef<OsStr>>(options: &[&str], command: &[S]) -> io::Result<Recording> {
     let _turn = Turn::take()?;
     let dir = TempDir::new()?;
-    let output = recorder(dir.path(), options)
+    let child = recorder(dir.path(), options)
         .arg("--")
         .args(command)
-        .output()?;
+        .spawn()?;
+    let output = finish(child)?;
     Ok(Recording { dir, output })
+}
+
+/// Waits for the end of a program and gives what it said.
+///
+/// # Errors
+/// If it does not end in time; it is killed then.
+pub fn finish(child: Child) -> io::Result<Output> {
+    let pid = child.id().cast_signed();
+    let (sender, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    ended.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+        // SAFETY: the pid is of our child, which has not been waited for.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+        Err(io::Error::other(format!("process {pid} does not end")))
+    })
 }
 
 impl Recorder {
@@ -128,8 +146,15 @@ impl Recorder {
             child,
             _turn: turn,
         };
-        this.wait_for_events()?;
-        Ok(this)
+        match this.wait_for_events() {
+            Ok(()) => Ok(this),
+            Err(error) => {
+                this.child.kill()?;
+                let output = finish(this.child)?;
+                let said = String::from_utf8_lossy(&output.stderr);
+                Err(io::Error::other(format!("{error}: {said}")))
+            }
+        }
     }
 
     fn wait_for_events(&mut self) -> io::Result<()> {
@@ -158,21 +183,12 @@ impl Recorder {
     ///
     /// # Errors
     /// If the recorder does not end.
-    pub fn stop(mut self, signal: i32) -> io::Result<Recording> {
+    pub fn stop(self, signal: i32) -> io::Result<Recording> {
         // SAFETY: the pid is of our child, which has not been waited for.
         unsafe { libc::kill(self.child.id().cast_signed(), signal) };
-        let begin = Instant::now();
-        while self.child.try_wait()?.is_none() {
-            if begin.elapsed() > DEADLINE {
-                self.child.kill()?;
-                return Err(io::Error::other("the recorder does not end"));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let output = self.child.wait_with_output()?;
         Ok(Recording {
+            output: finish(self.child)?,
             dir: self.dir,
-            output,
         })
     }
 }
@@ -188,6 +204,12 @@ impl Recording {
     #[must_use]
     pub fn said(&self) -> String {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    /// What the command printed, or the recorder itself.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
     }
 
     /// Runs `whence` on it.

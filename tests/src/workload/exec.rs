@@ -19,7 +19,8 @@ fn execute(path: &CStr, argv: &[CString]) -> i32 {
     errno()
 }
 
-fn errno() -> i32 {
+/// The error of the last call.
+pub(crate) fn errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 

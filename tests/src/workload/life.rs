@@ -21,7 +21,11 @@ fn fork() -> i32 {
 /// Children that end in different ways; prints what wait4(2) told of each:
 /// pid, status, CPU time in microseconds, peak memory in KiB.
 pub(crate) fn statuses() {
-    for case in 0..5 {
+    let dir = std::env::temp_dir().join(format!("whence-core-{}", std::process::id()));
+    let _ = std::fs::create_dir(&dir);
+    let _ = std::env::set_current_dir(&dir);
+    allow_cores();
+    for case in 0..6 {
         let pid = fork();
         if pid == 0 {
             end(case);
@@ -35,6 +39,21 @@ pub(crate) fn statuses() {
         let cpu = us(usage.ru_utime) + us(usage.ru_stime);
         println!("{pid} {status} {cpu} {}", usage.ru_maxrss);
     }
+    let _ = std::fs::remove_dir_all(&dir);
+}
+
+/// Lets memory be dumped, as far as it may be.
+fn allow_cores() {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is valid for reads and writes.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_CORE, &raw const limit);
+    }
 }
 
 fn end(case: i32) -> ! {
@@ -47,6 +66,7 @@ fn end(case: i32) -> ! {
         1 => exit_now(42),
         2 => raise(libc::SIGKILL),
         3 => raise(libc::SIGTERM),
+        4 => raise(libc::SIGABRT),
         _ => {
             super::burn::spin(Duration::from_millis(200));
             exit_now(3)

@@ -3,7 +3,9 @@
 
 mod burn;
 mod exec;
+mod kin;
 mod life;
+mod ways;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,14 @@ fn main() -> ExitCode {
         "fork-only" => life::fork_only(),
         "deep" => life::deep(number(1)),
         "deleted-cwd" => life::deleted_cwd(),
+        "family" => kin::family(args.get(1).map_or("", String::as_str)),
+        "linger" => kin::linger(),
+        "storm-until-closed" => kin::storm_until_closed(),
+        "subreaper" => kin::subreaper(),
+        "busy" => ways::busy(),
+        "execveat" => ways::execveat(),
+        "long-cwd" => ways::long_cwd(),
+        "posix-spawn" => ways::posix_spawn(),
         "burn" => burn::burn(number(1)),
         other if other.starts_with("u-") => {}
         other => {

@@ -168,7 +168,7 @@ fn memfd() -> Result<(), Failed> {
 
 fn failed() -> Result<(), Failed> {
     let recording = of_workload(&["fail"])?;
-    let said = String::from_utf8_lossy(&recording.output.stdout).into_owned();
+    let said = recording.printed();
     if recording
         .said()
         .contains("execs that fail are not recorded")
@@ -202,7 +202,7 @@ fn failed() -> Result<(), Failed> {
 fn check() -> Result<(), Failed> {
     let recording = of_workload(&["check"])?;
     // 0 where the kernel knows the question, EINVAL where it does not.
-    let said = String::from_utf8_lossy(&recording.output.stdout).into_owned();
+    let said = recording.printed();
     let execs = recording.number("SELECT count(*) FROM exec WHERE argv[1] = 'checked'")?;
     match said.trim() {
         "0" => equal!(execs, 0),
@@ -213,7 +213,7 @@ fn check() -> Result<(), Failed> {
 
 fn from_thread() -> Result<(), Failed> {
     let recording = of_workload(&["thread-exec"])?;
-    let said = String::from_utf8_lossy(&recording.output.stdout).into_owned();
+    let said = recording.printed();
     let row = &recording.query(&format!("SELECT pid, tid, upid {LAST}"))?[0];
     equal!(row["pid"].to_string(), said.trim());
     ensure!(
@@ -230,9 +230,7 @@ fn from_thread() -> Result<(), Failed> {
 
 fn deleted_cwd() -> Result<(), Failed> {
     let recording = of_workload(&["deleted-cwd"])?;
-    let dir = String::from_utf8_lossy(&recording.output.stdout)
-        .trim()
-        .to_owned();
+    let dir = recording.printed().trim().to_owned();
     let cwd =
         |name: &str| recording.value(&format!("SELECT cwd FROM exec WHERE argv[1] = '{name}'"));
     equal!(cwd("there")?, dir.as_str());

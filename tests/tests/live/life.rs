@@ -30,13 +30,9 @@ fn of_workload(name: &str) -> std::io::Result<Recording> {
     record(&["--sample", "0"], &[workload().as_str(), name])
 }
 
-fn stdout(recording: &Recording) -> String {
-    String::from_utf8_lossy(&recording.output.stdout).into_owned()
-}
-
 fn statuses() -> Result<(), Failed> {
     let recording = of_workload("statuses")?;
-    for line in stdout(&recording).lines() {
+    for line in recording.printed().lines() {
         let told: Vec<i64> = line.split(' ').filter_map(|n| n.parse().ok()).collect();
         let [pid, status, cpu_us, max_rss_kib] = told[..] else {
             return Err(format!("cannot read {line}").into());
@@ -61,9 +57,12 @@ fn statuses() -> Result<(), Failed> {
             ensure!(cpu_ns > 150_000_000, "{cpu_ns} ns for 200 ms of spinning");
         }
     }
+    let signals = recording
+        .query("SELECT exit_signal AS s FROM exit WHERE exit_signal IS NOT NULL ORDER BY ts_ns")?;
+    let signals: Vec<_> = signals.iter().filter_map(|r| r["s"].as_i64()).collect();
     equal!(
-        recording.number("SELECT count(*) FROM exit WHERE exit_signal = 9")?,
-        1
+        signals,
+        [libc::SIGKILL, libc::SIGTERM, libc::SIGABRT].map(i64::from)
     );
     Ok(())
 }
@@ -81,7 +80,7 @@ fn leader_first() -> Result<(), Failed> {
 
 fn orphan() -> Result<(), Failed> {
     let recording = of_workload("orphan")?;
-    let said = stdout(&recording);
+    let said = recording.printed();
     let (parent, orphan) = said.trim().split_once(' ').ok_or("no pids")?;
     let row = &recording.query(&format!(
         "SELECT p.ppid, e.ppid AS exec_ppid, e.parent_upid AS exec_parent, \
@@ -99,7 +98,7 @@ fn orphan() -> Result<(), Failed> {
 
 fn fork_only() -> Result<(), Failed> {
     let recording = of_workload("fork-only")?;
-    let pid = stdout(&recording);
+    let pid = recording.printed();
     let row = &recording.query(&format!(
         "SELECT source, cmdline, comm FROM process WHERE pid = {}",
         pid.trim()

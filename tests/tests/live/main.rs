@@ -4,13 +4,18 @@
 //! Where the kernel or missing privileges do not allow it, they are ignored and
 //! the reason is printed; they never pass without having run.
 
+mod before;
 mod engines;
 mod exec;
+mod filters;
 mod input;
 mod life;
 mod loss;
+mod places;
 mod stacks;
 mod stories;
+mod surroundings;
+mod ways;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -29,6 +34,13 @@ const fn test(name: &'static str, run: fn() -> Result<(), Failed>) -> Test {
         obstacle: || None,
         run,
     }
+}
+
+/// Why a test cannot change mounts for itself; `None` if it can.
+fn no_mount_namespace() -> Option<String> {
+    let made = whence_tests::run(&["unshare", "--mount", "true"]);
+    let made = made.is_ok_and(|output| output.status.success());
+    (!made).then(|| "no mount namespace can be made here".into())
 }
 
 /// Fails the test unless both are equal.
@@ -55,6 +67,10 @@ macro_rules! ensure {
 use {ensure, equal};
 
 fn main() {
+    if let Some(name) = whence_tests::unbuilt() {
+        eprintln!("{name} is not built; run make test, or cargo build --workspace");
+        std::process::exit(1);
+    }
     let obstacle = whence_tests::obstacle();
     let all = [
         exec::TESTS,
@@ -64,6 +80,11 @@ fn main() {
         stories::TESTS,
         engines::TESTS,
         input::TESTS,
+        ways::TESTS,
+        places::TESTS,
+        before::TESTS,
+        filters::TESTS,
+        surroundings::TESTS,
     ];
     let trials = all
         .into_iter()
