@@ -88,8 +88,10 @@ pub struct Modules {
     table_bytes: usize,
 }
 
-/// Memory for unwind tables; of files beyond it, there are none.
-const MAX_TABLE_BYTES: usize = 48 << 20;
+/// Memory for unwind tables, and number of files, beyond which all that are not
+/// in use are forgotten.
+const MAX_TABLE_BYTES: usize = 32 << 20;
+const MAX_FILES: usize = 4096;
 
 impl Modules {
     /// The executable mappings of a process, by address.
@@ -162,6 +164,9 @@ impl Modules {
             file: RefCell::new(file),
             tables: OnceCell::new(),
         });
+        if self.files.len() >= MAX_FILES {
+            self.files.clear();
+        }
         self.files.insert(id, Rc::clone(&module));
         module
     }
@@ -170,8 +175,12 @@ impl Modules {
     pub fn read_tables(&mut self, mappings: &[Mapping]) {
         for mapping in mappings {
             let module = &mapping.module;
-            if module.tables.get().is_some() || self.table_bytes > MAX_TABLE_BYTES {
+            if module.tables.get().is_some() {
                 continue;
+            }
+            if self.table_bytes > MAX_TABLE_BYTES {
+                self.files.clear();
+                self.table_bytes = 0;
             }
             let mut file = module.file.borrow_mut();
             if file.is_none() {

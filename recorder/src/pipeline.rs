@@ -140,6 +140,7 @@ impl Pipeline {
 
     /// Moves the rows that describe call paths to their tables, named.
     pub fn collect_stacks(&mut self) {
+        self.processes.forget_dead();
         self.stacks.name_frames();
         let (sink, stacks) = (&mut self.sink, &mut self.stacks);
         std::mem::swap(&mut sink.stack.rows, &mut stacks.stack_rows);

@@ -165,6 +165,15 @@ impl Processes {
         self.insert(upid, pid, None, 0)
     }
 
+    /// Forgets processes whose end was lost. Looks only when there are many.
+    pub fn forget_dead(&mut self) {
+        const MANY: usize = 8192;
+        if self.live.len() > MANY {
+            let exists = |pid: u32| std::path::Path::new(&format!("/proc/{pid}")).exists();
+            self.live.retain(|_, process| exists(process.pid));
+        }
+    }
+
     /// The living process with that pid.
     #[must_use]
     pub fn upid_of(&self, pid: u32) -> Option<i64> {

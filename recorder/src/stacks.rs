@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use whence_schemas::{frame, ids, mapping, stack, symbol};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::context;
 use crate::decode::{Stack, UserStack};
@@ -36,8 +37,9 @@ pub struct KernelPath {
 pub struct Stacks {
     symbols: Symbols,
     kernel_build_id: String,
-    kernel_paths: HashMap<Vec<u8>, KernelPath>,
-    user_paths: HashMap<(u64, bool, Vec<u8>), i64>,
+    /// By the hash of their addresses: those themselves would take far more memory.
+    kernel_paths: HashMap<u128, KernelPath>,
+    user_paths: HashMap<(u64, bool, u128), i64>,
     known_stacks: HashSet<i64>,
     known_frames: HashSet<i64>,
     modules: Modules,
@@ -103,7 +105,8 @@ impl Stacks {
         if stack.is_empty() {
             return None;
         }
-        if let Some(path) = self.kernel_paths.get(stack.0) {
+        let key = xxh3_128(stack.0);
+        if let Some(path) = self.kernel_paths.get(&key) {
             return Some(*path);
         }
         let addresses: Vec<u64> = stack.addresses().collect();
@@ -126,7 +129,7 @@ impl Stacks {
             stack_id,
             interrupt,
         };
-        bounded(&mut self.kernel_paths).insert(stack.0.to_vec(), path);
+        bounded(&mut self.kernel_paths).insert(key, path);
         Some(path)
     }
 
@@ -158,7 +161,7 @@ impl Stacks {
         owner: &Owner,
         ts_ns: i64,
     ) -> i64 {
-        let key = (owner.image.number, unwinder == "fp", addresses.to_vec());
+        let key = (owner.image.number, unwinder == "fp", xxh3_128(addresses));
         if let Some(id) = self.user_paths.get(&key) {
             return *id;
         }
