@@ -23,6 +23,7 @@ pub mod kernel;
 pub mod loader;
 pub mod loss;
 pub mod modules;
+pub mod namer;
 pub mod overhead;
 pub mod perf;
 pub mod pipeline;

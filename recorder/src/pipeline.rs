@@ -138,10 +138,14 @@ impl Pipeline {
         self.sink.relieve()
     }
 
-    /// Moves the rows that describe call paths to their tables, named.
-    pub fn collect_stacks(&mut self) {
+    /// Moves the rows that describe call paths to their tables. Names come when
+    /// they are found, in a later segment; the `last` time, they are waited for.
+    pub fn collect_stacks(&mut self, last: bool) {
         self.processes.forget_dead();
-        self.stacks.name_frames();
+        match last {
+            false => self.stacks.name_frames(),
+            true => self.stacks.finish_naming(),
+        }
         let (sink, stacks) = (&mut self.sink, &mut self.stacks);
         std::mem::swap(&mut sink.stack.rows, &mut stacks.stack_rows);
         std::mem::swap(&mut sink.frame.rows, &mut stacks.frame_rows);

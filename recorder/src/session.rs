@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::kernel::Symbols;
 use crate::loader::{Loaded, Plan};
 use crate::loss::{Losses, STREAMS};
+use crate::namer::Namer;
 use crate::overhead::Overhead;
 use crate::pipeline::{Options, Pipeline};
 use crate::ring::{Chunk, Reader};
@@ -143,7 +144,7 @@ impl Session {
         let events: Vec<String> = event_names(&plan);
         let pipeline = Pipeline::new(
             Sink::new(&config.output, &manifest.boot_id),
-            Stacks::new(symbols, build_id, &manifest.kernel.release),
+            Stacks::new(symbols, build_id, &manifest.kernel.release, Namer::start()?),
             manifest.clock,
             &events,
             Options {
@@ -290,7 +291,7 @@ impl Session {
     }
 
     fn rotate(&mut self) -> anyhow::Result<()> {
-        self.pipeline.collect_stacks();
+        self.pipeline.collect_stacks(false);
         self.pipeline.sink.rotate(&mut self.manifest)?;
         Ok(())
     }
@@ -309,7 +310,7 @@ impl Session {
         let received = self.pipeline.received;
         let rows = &mut self.pipeline.sink.loss.rows;
         self.losses.check(&received, end_ns, rows);
-        self.pipeline.collect_stacks();
+        self.pipeline.collect_stacks(true);
         self.pipeline.sink.close(&mut self.manifest)?;
         self.progress.clear();
         let refused = self.loaded.paths_over_budget();

@@ -13,7 +13,8 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::context;
 use crate::decode::{Stack, UserStack};
 use crate::kernel::{self, Symbols};
-use crate::modules::{Module, Modules, Namer};
+use crate::modules::{Module, Modules};
+use crate::namer::{Frame, Namer};
 use crate::processes::Image;
 use crate::unwind::Cache;
 
@@ -45,7 +46,7 @@ pub struct Stacks {
     modules: Modules,
     namer: Namer,
     unwind_cache: Cache,
-    unnamed: Vec<Unnamed>,
+    unnamed: Vec<(Rc<Module>, Frame)>,
     symbols_read_ns: i64,
     /// Rows of `stack`.
     pub stack_rows: stack::Builder,
@@ -55,15 +56,6 @@ pub struct Stacks {
     pub symbol_rows: symbol::Builder,
     /// Rows of `mapping`.
     pub mapping_rows: mapping::Builder,
-}
-
-/// A user frame that waits for its name.
-#[derive(Debug)]
-struct Unnamed {
-    frame_id: i64,
-    module: Rc<Module>,
-    offset: u64,
-    first_ns: i64,
 }
 
 /// Whose user stack it is.
@@ -80,7 +72,12 @@ pub struct Owner {
 impl Stacks {
     /// Without any path yet.
     #[must_use]
-    pub fn new(symbols: Symbols, kernel_build_id: Option<String>, release: &str) -> Self {
+    pub fn new(
+        symbols: Symbols,
+        kernel_build_id: Option<String>,
+        release: &str,
+        namer: Namer,
+    ) -> Self {
         Self {
             symbols,
             kernel_build_id: kernel_build_id.unwrap_or_else(|| release.to_owned()),
@@ -89,7 +86,7 @@ impl Stacks {
             known_stacks: HashSet::new(),
             known_frames: HashSet::new(),
             modules: Modules::default(),
-            namer: Namer::default(),
+            namer,
             unwind_cache: Cache::default(),
             unnamed: Vec::new(),
             symbols_read_ns: 0,
@@ -188,33 +185,42 @@ impl Stacks {
         }
     }
 
-    /// Names the user frames that have none yet, and lets go of their files.
+    /// Asks for names of the user frames that are new, and takes those that were
+    /// found since; then lets go of their files.
     pub fn name_frames(&mut self) {
-        let mut by_module: HashMap<*const Module, Vec<Unnamed>> = HashMap::new();
-        for frame in self.unnamed.drain(..) {
-            let module = Rc::as_ptr(&frame.module);
-            by_module.entry(module).or_default().push(frame);
+        let mut by_module: HashMap<*const Module, (Rc<Module>, Vec<Frame>)> = HashMap::new();
+        for (module, frame) in self.unnamed.drain(..) {
+            let entry = by_module.entry(Rc::as_ptr(&module));
+            entry.or_insert((module, Vec::new())).1.push(frame);
         }
-        for frames in by_module.into_values() {
-            let offsets: Vec<u64> = frames.iter().map(|f| f.offset).collect();
-            let names = self.namer.functions(&frames[0].module, &offsets);
-            for (frame, name) in frames.iter().zip(names) {
-                if let Some(function) = name {
-                    self.symbol_rows.push(symbol::Row {
-                        frame_id: frame.frame_id,
-                        inline_depth: 0,
-                        function: &function,
-                        file: None,
-                        line: None,
-                        source: "elf",
-                        first_ns: frame.first_ns,
-                    });
-                }
+        for (module, frames) in by_module.into_values() {
+            if let Some(file) = module.file() {
+                self.namer.ask(file, frames);
             }
         }
+        self.take_names();
         self.modules.close_files();
-        // Its caches of files would grow with each program that ever ran.
-        self.namer = Namer::default();
+    }
+
+    /// Waits for all names that were asked for.
+    pub fn finish_naming(&mut self) {
+        self.name_frames();
+        self.namer.finish();
+        self.take_names();
+    }
+
+    fn take_names(&mut self) {
+        for (frame, function) in self.namer.found() {
+            self.symbol_rows.push(symbol::Row {
+                frame_id: frame.frame_id,
+                inline_depth: 0,
+                function: &function,
+                file: None,
+                line: None,
+                source: "elf",
+                first_ns: frame.first_ns,
+            });
+        }
     }
 
     /// Whether the kernel shows its addresses.
@@ -314,12 +320,12 @@ impl Stacks {
             ts_ns,
         );
         if new {
-            self.unnamed.push(Unnamed {
+            let frame = Frame {
                 frame_id,
-                module,
                 offset,
                 first_ns: ts_ns,
-            });
+            };
+            self.unnamed.push((module, frame));
         }
         frame_id
     }
@@ -421,6 +427,7 @@ mod tests {
             Symbols::parse(kallsyms.as_bytes(), ""),
             Some("cafe".into()),
             "6.1",
+            Namer::start().unwrap(),
         )
     }
 
