@@ -5,6 +5,8 @@ CARGO ?= cargo
 # Tests and checks share one profile, so that dependencies are built once.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# As cargo spells it in names of variables.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
 BUILD_PACKAGES := clang libelf-dev zlib1g-dev pkg-config gcc libc6-dev
 TEST_PACKAGES := strace gawk procps python3-venv
@@ -21,9 +23,15 @@ demo: build-tools ## Builds, records this host for some seconds, prints the answ
 	$(CARGO) build --release -p whence-recorder -p whence-analyzer
 	$(SUDO) tests/demo/demo.sh $(TARGET)/release
 
+test: export PYTHON := $(abspath $(PYTHON))
 test: build-tools test-tools ## Installs what the tests need and runs all of them
 	$(CARGO) build --workspace --all-targets
-	PYTHON=$(abspath $(PYTHON)) $(CARGO) test --workspace
+	$(CARGO) test --workspace
+ifneq ($(SUDO),)
+	@echo "the tests against the running kernel, skipped above, once more as root"
+	CARGO_TARGET_$(HOST)_RUNNER="$(SUDO) env PYTHON=$$PYTHON" \
+		$(CARGO) test --workspace --test live
+endif
 
 check: build-tools check-tools ## Formatting, lints and docs
 	$(CARGO) fmt --check
@@ -41,11 +49,13 @@ bless: ## Writes what is made from definitions anew
 build-tools:
 	@tests/install.sh $(BUILD_PACKAGES)
 
+# Without them, tests that need other engines are skipped and say so.
 test-tools:
 	@tests/install.sh $(TEST_PACKAGES)
 	@[ -x $(PYTHON) ] || { mkdir -p $(TARGET) && python3 -m venv $(TARGET)/venv; }
 	@$(PYTHON) -c 'import duckdb, pandas, pyarrow' 2>/dev/null || \
-		$(PYTHON) -m pip install --quiet duckdb pandas pyarrow
+		$(PYTHON) -m pip install --quiet duckdb pandas pyarrow || \
+		echo "duckdb, pandas and pyarrow cannot be had for python"
 
 check-tools:
 	@tests/install.sh $(CHECK_PACKAGES)
