@@ -1,19 +1,19 @@
 -- Programs by how often they start, with their parent and grandparent.
 -- param: rows = 50  -- rows of the answer
---   host, boot_id    where
 --   grandparent      name of the parent's parent
 --   parent           name of the parent
 --   comm             name of the program
 --   execs            successful execs
 --   per_minute       the same per minute between the first and last of the boot
+--   host, boot_id    where
 SELECT
-  c.host,
-  c.boot_id,
   c.grandparent,
   c.parent,
   c.comm,
   c.execs,
-  c.execs * 6e10 / nullif(range.ns, 0) AS per_minute
+  c.execs * 6e10 / nullif(range.ns, 0) AS per_minute,
+  c.host,
+  c.boot_id
 FROM (
   SELECT
     e.host,

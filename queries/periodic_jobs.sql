@@ -1,15 +1,13 @@
 -- Command lines that the same parent runs again and again, with their period.
 -- param: at_least = 3  -- runs that make a period
---   host, boot_id    where
 --   parent_comm      name of the parent at the exec
 --   cmdline          what it runs
 --   runs             how often
 --   period_s         median of the time between two runs, seconds
 --   spread_s         half of the distance between its quartiles, seconds
 --   last_time        time of the last run, UTC
+--   host, boot_id    where
 SELECT
-  host,
-  boot_id,
   parent_comm,
   cmdline,
   count(*) + 1 AS runs,
@@ -17,7 +15,9 @@ SELECT
   (approx_percentile_cont(0.75) WITHIN GROUP (ORDER BY gap_ns)
     - approx_percentile_cont(0.25) WITHIN GROUP (ORDER BY gap_ns))
     / 2e9 AS spread_s,
-  max(time) AS last_time
+  max(time) AS last_time,
+  host,
+  boot_id
 FROM (
   SELECT
     host,

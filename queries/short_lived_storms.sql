@@ -1,7 +1,6 @@
 -- Parents that start many processes which end at once.
 -- param: at_most_ms = 100   -- a process is short-lived up to this age
 -- param: at_least = 10      -- short-lived children that make a storm
---   host, boot_id    where
 --   parent_pid       the parent
 --   parent_comm      its name
 --   parent_cmdline   its command line
@@ -9,16 +8,17 @@
 --   names            how many different names they have
 --   mean_ms          their mean age at the end, milliseconds
 --   cpu_ms           CPU time of all of them, milliseconds
+--   host, boot_id    where
 SELECT
-  p.host,
-  p.boot_id,
   parent.pid AS parent_pid,
   parent.comm AS parent_comm,
   parent.cmdline AS parent_cmdline,
   count(*) AS children,
   count(DISTINCT p.comm) AS names,
   avg(p.end_ns - p.start_ns) / 1e6 AS mean_ms,
-  sum(coalesce(p.utime_ns, 0) + coalesce(p.stime_ns, 0)) / 1e6 AS cpu_ms
+  sum(coalesce(p.utime_ns, 0) + coalesce(p.stime_ns, 0)) / 1e6 AS cpu_ms,
+  p.host,
+  p.boot_id
 FROM process p
 JOIN process parent
   ON parent.boot_id = p.boot_id AND parent.upid = p.parent_upid

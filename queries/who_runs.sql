@@ -1,6 +1,5 @@
 -- Who runs a program: its parents, how often, and the latest command line.
 -- param: program = 'awk'  -- name of the program, as in exec.comm
---   host, boot_id    where
 --   runs             successful execs
 --   first_time       time of the first, UTC
 --   last_time        time of the last, UTC
@@ -8,16 +7,17 @@
 --   parent_pid       its pid
 --   parent_cmdline   its command line
 --   cmdline          the greatest of the command lines that were run
+--   host, boot_id    where
 SELECT
-  e.host,
-  e.boot_id,
   count(*) AS runs,
   min(e.time) AS first_time,
   max(e.time) AS last_time,
   parent.comm AS parent_comm,
   parent.pid AS parent_pid,
   parent.cmdline AS parent_cmdline,
-  max(e.cmdline) AS cmdline
+  max(e.cmdline) AS cmdline,
+  e.host,
+  e.boot_id
 FROM exec e
 LEFT JOIN process p ON p.boot_id = e.boot_id AND p.upid = e.upid
 LEFT JOIN process parent

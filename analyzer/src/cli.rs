@@ -115,7 +115,8 @@ pub struct Who {
     /// How to write.
     #[command(flatten)]
     pub output: Output,
-    /// Regular expression for the program's name
+    /// Name of the program, or a regular expression for it. A plain word is the
+    /// whole name if a program has that name; else it may be any part of one
     #[arg(value_name = "PATTERN")]
     pub pattern: String,
     /// Match the whole command line instead of the name
@@ -183,7 +184,7 @@ pub struct Replay {
     /// `max` for no pauses, or how many times faster than it happened
     #[arg(long, value_name = "N|max", default_value = "max", value_parser = parse_speed)]
     pub speed: Speed,
-    /// Print CPU samples too
+    /// Print CPU samples too, and the steps of searches along PATH
     #[arg(long)]
     pub all: bool,
 }

@@ -4,6 +4,7 @@ pub mod info;
 pub mod query;
 pub mod record;
 pub mod replay;
+mod steps;
 pub mod top;
 pub mod tree;
 pub mod who;
@@ -52,8 +53,33 @@ fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
     runtime.block_on(command)
 }
 
-fn session(source: &Source, allow_write: bool) -> Result<Session> {
+/// Opens what is asked, and says which recording that is where the user named
+/// none.
+fn open(source: &Source) -> Result<Recordings> {
     let recordings = Recordings::open(&source.input)?;
+    if let (true, Some(recording)) = (source.input.is_empty(), recordings.all.first()) {
+        let name = recording.name();
+        eprintln!(
+            "whence: answered from {}, the newest recording here; -i names another",
+            printable(&name)
+        );
+    }
+    Ok(recordings)
+}
+
+/// A negative answer. What is missing could have been the answer, so it is said
+/// here as well.
+fn negative(recordings: &Recordings, error: Error) -> Error {
+    if matches!(error, Error::Usage(_)) {
+        for line in Completeness::of(recordings).lines() {
+            eprintln!("whence: {line}");
+        }
+    }
+    error
+}
+
+fn session(source: &Source, allow_write: bool) -> Result<Session> {
+    let recordings = open(source)?;
     let limits = Limits {
         max_memory: source.max_memory,
         allow_write,
@@ -115,6 +141,21 @@ impl Answer {
     fn finish(mut self) -> Result<()> {
         self.out.flush().map_err(Error::output)
     }
+}
+
+/// That there is no stack event of a process, or none at all.
+async fn no_samples(session: &Session, pid: i32) -> Result<Error> {
+    let sql = "SELECT event FROM sample LIMIT 1";
+    let rows: usize = session
+        .ask(sql, vec![])
+        .await?
+        .iter()
+        .map(RecordBatch::num_rows)
+        .sum();
+    Ok(Error::Usage(match rows {
+        0 => "no stacks were recorded; record with --sample or --stack".into(),
+        _ => format!("no samples of pid {pid}; `whence tree --pid {pid}` shows whether it ran"),
+    }))
 }
 
 /// A regular expression of the user.

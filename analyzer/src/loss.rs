@@ -41,6 +41,12 @@ impl Completeness {
     #[must_use]
     pub fn of(recordings: &Recordings) -> Self {
         let mut this = Self::default();
+        for reason in recordings.unreadable.iter() {
+            this.warnings.push(format!(
+                "damaged: {}; all of this recording is missing",
+                printable(reason)
+            ));
+        }
         for recording in recordings.all.iter() {
             this.add(recording);
         }

@@ -110,6 +110,8 @@ impl Recording {
 pub struct Recordings {
     /// In order of their begin.
     pub all: Arc<Vec<Recording>>,
+    /// Why others of a folder could not be opened.
+    pub unreadable: Arc<Vec<String>>,
 }
 
 /// The recordings of one boot of one host: they speak of the same processes.
@@ -127,27 +129,44 @@ pub struct Boot {
 
 impl Recordings {
     /// Opens all recordings at these paths: a recording, or a folder of them.
-    /// Without a path, the newest `*.whence` in the current directory.
+    /// Without a path, the newest `*.whence` in the current directory. One of a
+    /// folder that cannot be opened is kept as a finding while others can.
     ///
     /// # Errors
     /// [`Error::NoRecording`] if there is none, and as [`Recording::open`].
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
         let dirs = if paths.is_empty() {
-            vec![newest(Path::new("."))?]
+            vec![Candidate::named(newest(Path::new("."))?)]
         } else {
             let found: Result<Vec<_>> = paths.iter().map(|path| expand(path)).collect();
             found?.into_iter().flatten().collect()
         };
         let mut all: Vec<Recording> = Vec::with_capacity(dirs.len());
-        for dir in dirs {
-            let recording = Recording::open(&dir)?;
+        let mut unreadable = Vec::new();
+        let mut first = None;
+        for candidate in dirs {
+            let recording = match Recording::open(&candidate.dir) {
+                Ok(recording) => recording,
+                Err(e) if candidate.of_folder => {
+                    unreadable.push(e.to_string());
+                    first.get_or_insert(e);
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
             let id = &recording.manifest.recording_id;
             if all.iter().all(|r| r.manifest.recording_id != *id) {
                 all.push(recording);
             }
         }
+        if let (true, Some(e)) = (all.is_empty(), first) {
+            return Err(e);
+        }
         all.sort_by_key(|r| (r.manifest.clock.real_ns, r.manifest.recording_id.clone()));
-        Ok(Self { all: Arc::new(all) })
+        Ok(Self {
+            all: Arc::new(all),
+            unreadable: Arc::new(unreadable),
+        })
     }
 
     /// The boots that they are of, in order of their first recording.
@@ -170,10 +189,26 @@ impl Recordings {
     }
 }
 
+/// A directory that should be a recording.
+struct Candidate {
+    dir: PathBuf,
+    /// Whether it was found in a folder, not named by the user.
+    of_folder: bool,
+}
+
+impl Candidate {
+    fn named(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            of_folder: false,
+        }
+    }
+}
+
 /// A path as recordings: itself, or all in it.
-fn expand(path: &Path) -> Result<Vec<PathBuf>> {
-    if layout::manifest(path).exists() || !path.is_dir() {
-        return Ok(vec![path.to_path_buf()]);
+fn expand(path: &Path) -> Result<Vec<Candidate>> {
+    if has_manifest(path) || !path.is_dir() {
+        return Ok(vec![Candidate::named(path.to_path_buf())]);
     }
     let mut found = recordings_in(path)?;
     if found.is_empty() {
@@ -184,12 +219,25 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>> {
         )));
     }
     found.sort();
-    Ok(found)
+    let candidate = |dir| Candidate {
+        dir,
+        of_folder: true,
+    };
+    Ok(found.into_iter().map(candidate).collect())
+}
+
+/// Whether there is a manifest, be it one that cannot be read.
+fn has_manifest(dir: &Path) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    match fs::symlink_metadata(layout::manifest(dir)) {
+        Ok(_) => true,
+        Err(e) => !matches!(e.kind(), NotFound | NotADirectory),
+    }
 }
 
 fn newest(dir: &Path) -> Result<PathBuf> {
     let written = |path: &PathBuf| {
-        let written = fs::metadata(layout::manifest(path)).and_then(|m| m.modified());
+        let written = fs::symlink_metadata(layout::manifest(path)).and_then(|m| m.modified());
         (written.ok(), path.clone())
     };
     recordings_in(dir)?
@@ -214,7 +262,7 @@ fn recordings_in(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        if layout::manifest(&path).is_file() {
+        if has_manifest(&path) {
             found.push(path);
         }
     }

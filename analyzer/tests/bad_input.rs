@@ -46,6 +46,79 @@ fn without_input_the_newest_recording_is_asked_and_its_absence_explained() {
     host().write(dir.path(), "found");
     let output = whence_in(dir.path(), &["who", "date"]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("date: 50 runs"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("answered from found.whence"), "{said}");
+    let said = refused(&whence_in(dir.path(), &["who", "nope"]), 2);
+    assert!(said.contains("answered from found.whence"), "{said}");
+}
+
+/// What is missing could have been the answer.
+#[test]
+fn negative_answers_say_what_was_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let story = host().lost("exec", "ring full", 100, 1_900, 312);
+    let recording = story.write(dir.path(), "r");
+    let asked: &[&[&str]] = &[
+        &["who", "nope"],
+        &["tree", "--match", "nope"],
+        &["tree", "--at", "01:00:00"],
+        &["why", "nope"],
+        &["why", "do_work", "--pid", "4"],
+        &["top", "--event", "nope"],
+        &["top", "--pid", "4"],
+    ];
+    for args in asked {
+        let said = refused(&on(&recording, args), 2);
+        assert!(said.contains("lost: 312 exec events"), "{args:?}: {said}");
+    }
+    let said = refused(&on(&recording, &["top", "--pid", "4"]), 2);
+    assert!(said.contains("no samples of pid 4"), "{said}");
+    let said = refused(&on(&recording, &["tree", "--at", "01:00:00"]), 2);
+    let range = "recorded: 2026-01-02 13:00:00 to 13:00:04 UTC";
+    assert!(said.contains(range), "{said}");
+}
+
+#[test]
+fn a_manifest_that_is_no_file_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo.whence");
+    fs::create_dir(&fifo).unwrap();
+    let manifest = fifo.join("recording.json");
+    let made = Command::new("mkfifo").arg(manifest).status().unwrap();
+    assert!(made.success());
+    let link = dir.path().join("link.whence");
+    fs::create_dir(&link).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", link.join("recording.json")).unwrap();
+    for recording in [&fifo, &link] {
+        let said = refused(&on(recording, &["info"]), 4);
+        assert!(said.contains("it is not a regular file"), "{said}");
+    }
+    refused(&on(dir.path(), &["info"]), 4);
+    host().write(dir.path(), "good");
+    let text = answer(dir.path(), &["who", "date"]);
+    assert!(text.contains("date: 50 runs"), "{text}");
+    for name in ["fifo.whence", "link.whence"] {
+        let named = |l: &str| l.starts_with("damaged: ") && l.contains(name);
+        assert!(text.lines().any(named), "{text}");
+    }
+}
+
+#[test]
+fn a_table_that_cannot_be_is_damage_and_one_of_a_newer_version_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let recording = host().write(dir.path(), "r");
+    let manifest = recording.join("recording.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let with = |table: &str| {
+        let renamed = text.replace(
+            "\"table\": \"overhead\"",
+            &format!("\"table\": \"{table}\""),
+        );
+        fs::write(&manifest, renamed).unwrap();
+        answer(&recording, &["who", "date"])
+    };
+    assert!(with("../../x").contains("which is no table's name"));
+    assert!(with("newer_table").starts_with("complete:"));
 }
 
 #[test]
@@ -140,7 +213,11 @@ fn flipped_bytes_never_end_in_a_panic() {
                 "{table} at {at}: {code:?}"
             );
             let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(errors.lines().count() <= 1, "{errors}");
+            // A negative answer says what is missing as well.
+            assert!(
+                errors.lines().all(|l| l.starts_with("whence: ")),
+                "{errors}"
+            );
         }
         fs::write(&segment, &bytes).unwrap();
     }

@@ -38,6 +38,39 @@ fn an_answer_says_what_was_lost() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("lost: 312 exec events"));
 }
 
+/// Tables are for people: numbers are rounded and long texts cut there only.
+#[test]
+fn tables_are_cut_where_they_are_for_people() {
+    let (_dir, recording) = recorded(host());
+    let sql = "SELECT 1.0 / 3 AS third, 9223372036854775807 AS big, repeat('x', 500) AS long";
+    let text = answer(&recording, &["query", sql]);
+    let cells: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
+    assert_eq!(cells[..2], ["0.333", "9223372036854775807"]);
+    assert_eq!(cells[2], format!("{}…", "x".repeat(119)));
+    let csv = answer(&recording, &["query", sql, "--format", "csv"]);
+    assert!(csv.contains("0.33333"), "{csv}");
+    assert!(csv.contains(&"x".repeat(500)), "{csv}");
+    let top = answer(&recording, &["top", "-n", "1", "--format", "csv"]);
+    assert_eq!(top.lines().count(), 3, "{top}");
+}
+
+/// What is the same in every row is not what a person reads first.
+#[test]
+fn the_host_comes_last_in_named_queries() {
+    let (_dir, recording) = recorded(host());
+    for query in whence_queries::QUERIES
+        .iter()
+        .filter(|q| q.name != "callers")
+    {
+        let csv = answer(&recording, &["query", query.name, "--format", "csv"]);
+        let columns: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+        let constant = |name: &&&str| matches!(**name, "host" | "boot_id" | "recording_id");
+        let found = columns.iter().filter(constant).count();
+        let last = columns[columns.len() - found..].iter().filter(constant);
+        assert_eq!(last.count(), found, "{}: {columns:?}", query.name);
+    }
+}
+
 #[test]
 fn the_functions_of_whence_are_there() {
     let (_dir, recording) = recorded(host());

@@ -214,3 +214,47 @@ fn attempts_that_failed_are_counted_apart() {
     assert!(text.contains("1 attempt to execute it failed"), "{text}");
     assert!(text.contains("awk: 1 run"), "{text}");
 }
+
+/// `dd` is not `kthreadd`, nor is `awk` `gawk`; but a part of a name will do
+/// where nothing has that name.
+#[test]
+fn a_plain_word_is_the_whole_name_if_a_program_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let recording = ksmtuned()
+        .run(5, 1, 60, &["/bin/dd", "if=/dev/zero"])
+        .write(dir.path(), "dd");
+    let count = |pattern: &str| {
+        let text = answer(&recording, &["who", pattern, "--format", "json"]);
+        serde_json::from_str::<Vec<Value>>(&text).unwrap().len()
+    };
+    assert_eq!(count("dd"), 1);
+    assert_eq!(count("dd$"), 2);
+    assert_eq!(count("threadd"), 1);
+}
+
+/// A shell tries each folder of PATH; what it finds in the end did not fail.
+#[test]
+fn steps_of_a_search_along_path_are_no_failures() {
+    let dir = tempfile::tempdir().unwrap();
+    let step = |filename: &str, errno: i32| json!({"errno": errno, "filename": filename});
+    let recording = Story::new("web1")
+        .running(1, 0, "systemd", "/sbin/init")
+        .fork(5, 1, 60)
+        .exec_with(6, 60, 1, &["awk"], step("/usr/local/bin/awk", 2))
+        .exec_with(7, 60, 1, &["awk"], step("/usr/bin/awk", 0))
+        .fork(8, 1, 61)
+        .exec_with(9, 61, 1, &["nope"], step("/usr/bin/nope", 2))
+        .write(dir.path(), "path");
+    let text = answer(&recording, &["who", "awk"]);
+    assert!(
+        text.contains("awk: 1 run") && !text.contains("failed"),
+        "{text}"
+    );
+    let text = answer(&recording, &["replay"]);
+    assert!(!text.contains("/usr/local"), "{text}");
+    assert!(text.contains("(os error 2), tried /usr/bin/nope"), "{text}");
+    let text = answer(&recording, &["replay", "--all"]);
+    assert!(text.contains("tried /usr/local/bin/awk"), "{text}");
+    let csv = answer(&recording, &["query", "failing_execs", "--format", "csv"]);
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+}

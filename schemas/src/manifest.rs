@@ -130,7 +130,7 @@ impl Manifest {
     /// [`Error::Corrupt`], [`Error::Io`].
     pub fn read(dir: &Path) -> Result<Self> {
         let path = layout::manifest(dir);
-        let file = File::open(&path).map_err(|source| match source.kind() {
+        let file = open_plain(&path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound if !dir.exists() => Error::NotARecording {
                 path: dir.to_path_buf(),
                 reason: "no such file or directory".into(),
@@ -141,6 +141,7 @@ impl Manifest {
                     reason: format!("it has no {}", layout::MANIFEST),
                 }
             }
+            std::io::ErrorKind::InvalidInput => Error::corrupt(&path, "it is not a regular file"),
             _ => Error::io("open", &path)(source),
         })?;
         let mut text = String::new();
@@ -198,4 +199,13 @@ impl Manifest {
     pub fn segments_of<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Segment> {
         self.segments.iter().filter(move |s| s.table == table)
     }
+}
+
+/// Opens a file that must be a regular one: to open a FIFO would wait for its
+/// writer, to open a device may do anything. Links are not followed.
+fn open_plain(path: &Path) -> std::io::Result<File> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    File::open(path)
 }

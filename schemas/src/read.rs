@@ -5,6 +5,7 @@
 //! A table may have fewer columns than this version knows (they read as NULL)
 //! or more (they are ignored). A column of another type is damage.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -61,10 +62,17 @@ pub struct Inventory {
 
 /// Lists the segments of the recording at `dir`: those in the manifest and, if
 /// its recorder did not end well, those that were finished but not listed yet.
-/// Tables that this version does not know are left out.
+/// Tables that this version does not know are left out; a name that no version
+/// could give to a table is damage.
 #[must_use]
 pub fn inventory(dir: &Path, manifest: &Manifest) -> Inventory {
     let mut found = Inventory::default();
+    let names: BTreeSet<&str> = manifest.segments.iter().map(|s| s.table.as_str()).collect();
+    for name in names.into_iter().filter(|name| !is_table_name(name)) {
+        let reason = format!("it lists a segment of {name:?}, which is no table's name");
+        let finding = Error::corrupt(layout::manifest(dir), reason);
+        found.findings.push(finding);
+    }
     for def in TABLES {
         let mut of_table = Vec::new();
         for segment in manifest.segments_of(def.name) {
@@ -84,6 +92,11 @@ pub fn inventory(dir: &Path, manifest: &Manifest) -> Inventory {
         found.segments.append(&mut of_table);
     }
     found
+}
+
+/// Whether a table of some version may have that name.
+fn is_table_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
 /// Reads all rows of a table, with these columns in this order.

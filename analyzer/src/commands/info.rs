@@ -23,7 +23,7 @@ use crate::render::text;
 /// # Errors
 /// If it is no recording, or nothing of it can be read.
 pub fn run(args: &Info) -> Result<()> {
-    let recordings = Recordings::open(&args.source.input)?;
+    let recordings = super::open(&args.source)?;
     let mut answer = Answer::begin(args.output.format, &recordings)?;
     if !args.output.format.is_human() {
         let rows = rows(&recordings)?;

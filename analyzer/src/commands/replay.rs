@@ -10,7 +10,9 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt as _;
 use whence_schemas::line::{Exec, Hit};
 use whence_schemas::manifest::Clock;
+use whence_schemas::quote::printable;
 
+use super::steps::Steps;
 use super::{Answer, session};
 use crate::Result;
 use crate::cli::{Replay, Speed};
@@ -20,11 +22,12 @@ use crate::render::Format;
 /// Execs and stack events as rows of one shape, in order.
 const EVENTS: &str = "\
     SELECT recording_id, ts_ns, pid, comm, ppid, parent_comm, cmdline, errno, \
-           argv_state, NULL AS event, NULL AS context, NULL AS cpu, 0 AS kind \
+           argv_state, NULL AS event, NULL AS context, NULL AS cpu, 0 AS kind, \
+           boot_id, upid, filename \
     FROM exec \
     UNION ALL \
     SELECT recording_id, ts_ns, pid, comm, NULL, NULL, NULL, NULL, \
-           NULL, event, context, cpu, 1 \
+           NULL, event, context, cpu, 1, NULL, NULL, NULL \
     FROM sample WHERE $all OR event NOT IN ($cpu1, $cpu2) \
     ORDER BY ts_ns, kind, pid, recording_id";
 
@@ -46,12 +49,19 @@ pub async fn run(args: &Replay) -> Result<()> {
         ("cpu2", CPU_EVENTS[1].into()),
     ];
     let mut answer = Answer::begin(Format::Table, &session.recordings)?;
+    let steps = match args.all {
+        true => Steps::default(),
+        false => Steps::find(&session).await?,
+    };
     let frame = session.frame(EVENTS, values).await?;
     let mut batches = frame.execute_stream().await?;
     let mut pace = Pace::new(args.speed);
     while let Some(batch) = batches.try_next().await? {
         for row in 0..batch.num_rows() {
             let event = Event { batch: &batch, row };
+            if event.is_step(&steps) {
+                continue;
+            }
             let wall_us = event.wall_us(&clocks);
             if let Some(pause) = pace.pause(wall_us) {
                 std::io::Write::flush(&mut answer.out).map_err(crate::Error::output)?;
@@ -92,6 +102,27 @@ impl Event<'_> {
         clock.wall_us(ts_ns.value(self.row))
     }
 
+    /// Whether it is but a step of a search along `PATH`.
+    fn is_step(&self, steps: &Steps) -> bool {
+        let int = |column: usize| {
+            let column = self.batch.column(column).as_primitive::<Int64Type>();
+            column.is_valid(self.row).then(|| column.value(self.row))
+        };
+        match (int(14), int(1)) {
+            (Some(upid), Some(ts_ns)) if self.int(7) != 0 => {
+                steps.contains(self.text(13), upid, ts_ns)
+            }
+            _ => false,
+        }
+    }
+
+    /// What was to be executed, where it failed and the arguments do not say.
+    fn tried(&self) -> Option<String> {
+        let filename = self.text(15);
+        let said = filename.is_empty() || self.text(6).split(' ').next() == Some(filename);
+        (self.int(7) != 0 && !said).then(|| format!(", tried {}", printable(filename)))
+    }
+
     fn line(&self, wall_us: i64) -> String {
         if self.batch.column(9).is_valid(self.row) {
             return Hit {
@@ -104,7 +135,7 @@ impl Event<'_> {
             }
             .line();
         }
-        Exec {
+        let line = Exec {
             wall_us,
             ppid: self.int(4),
             parent_comm: self.text(5),
@@ -113,7 +144,11 @@ impl Event<'_> {
             errno: self.int(7),
             complete: self.text(8) == "complete",
         }
-        .line()
+        .line();
+        match self.tried() {
+            Some(tried) => line + &tried,
+            None => line,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use arrow::array::{Array as _, ArrayRef, Float64Array, Int64Array, RecordBatch, 
 use arrow::datatypes::{Field, Schema};
 use whence_schemas::quote::printable;
 
-use super::{Answer, session};
+use super::{Answer, negative, no_samples, session};
 use crate::cli::Top;
 use crate::paths::samples::{Filter, Weighted, aggregate};
 use crate::paths::select::{CPU_EVENTS, short};
@@ -38,9 +38,15 @@ pub async fn run(args: &Top) -> Result<()> {
     let session = session(&args.source, false)?;
     let filter = Filter { pid: args.pid };
     let weighted = aggregate(&session.state(), &session.recordings, &filter).await?;
-    let event = chosen(&weighted, args.event.as_deref())?;
+    let event = match (args.pid, weighted.is_empty()) {
+        (Some(pid), true) => Err(no_samples(&session, pid).await?),
+        _ => chosen(&weighted, args.event.as_deref(), args.pid),
+    };
+    let event = event.map_err(|e| negative(&session.recordings, e))?;
     let stacks = Stacks::load(&session.recordings)?;
-    let sums = sums(&weighted, &stacks, &event);
+    let mut sums = sums(&weighted, &stacks, &event);
+    sums.functions.truncate(args.rows);
+    sums.processes.truncate(args.rows);
     let mut answer = Answer::begin(args.output.format, &session.recordings)?;
     if !args.output.format.is_human() {
         let rows = rows(&sums, &event)?;
@@ -58,7 +64,7 @@ pub async fn run(args: &Top) -> Result<()> {
     ))?;
     answer.line("")?;
     answer.line("    self   total  function")?;
-    for (name, weights) in sums.functions.iter().take(args.rows) {
+    for (name, weights) in &sums.functions {
         let line = format!(
             "  {:>6}  {:>6}  {}",
             text::share(weights.own, sums.whole),
@@ -69,7 +75,7 @@ pub async fn run(args: &Top) -> Result<()> {
     }
     answer.line("")?;
     answer.line("   share  process")?;
-    for (name, weight) in sums.processes.iter().take(args.rows) {
+    for (name, weight) in &sums.processes {
         let line = format!(
             "  {:>6}  {}  {}",
             text::share(*weight, sums.whole),
@@ -81,7 +87,7 @@ pub async fn run(args: &Top) -> Result<()> {
     answer.finish()
 }
 
-fn chosen(weighted: &[Weighted], wanted: Option<&str>) -> Result<String> {
+fn chosen(weighted: &[Weighted], wanted: Option<&str>, pid: Option<i32>) -> Result<String> {
     let mut events: Vec<&str> = weighted.iter().map(|row| row.event.as_str()).collect();
     events.dedup();
     let named = |event: &&&str| match wanted {
@@ -95,9 +101,10 @@ fn chosen(weighted: &[Weighted], wanted: Option<&str>) -> Result<String> {
         true => "no stacks were recorded; record with --sample or --stack".into(),
         false => format!("recorded: {}; choose with --event", events.join(", ")),
     };
+    let of_pid = pid.map_or(String::new(), |pid| format!(" of pid {pid}"));
     Err(Error::Usage(match wanted {
-        Some(wanted) => format!("no event {wanted} was recorded; {recorded}"),
-        None => format!("no CPU samples were recorded; {recorded}"),
+        Some(wanted) => format!("no event {wanted}{of_pid} was recorded; {recorded}"),
+        None => format!("no CPU samples{of_pid} were recorded; {recorded}"),
     }))
 }
 

@@ -14,10 +14,11 @@ use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
-use super::{Answer, regex};
+use super::{Answer, negative, open, regex};
 use crate::cli::Tree;
 use crate::forest::Forest;
-use crate::recording::{Boot, Recordings};
+use crate::recording::{Boot, Recording, Recordings};
+use crate::render::text;
 use crate::{Error, Result};
 
 /// Which nodes of a forest are shown, and which of them were asked for.
@@ -26,6 +27,8 @@ struct Part {
     matched: HashSet<u32>,
     /// Whether anything in particular was asked for.
     is_filtered: bool,
+    /// Whether the time that was asked for was not recorded.
+    is_outside: bool,
 }
 
 /// Writes the tree of each boot.
@@ -33,15 +36,18 @@ struct Part {
 /// # Errors
 /// [`Error::Usage`] for a bad pattern or time, and where no process matches.
 pub fn run(args: &Tree) -> Result<()> {
-    let recordings = Recordings::open(&args.source.input)?;
+    let recordings = open(&args.source)?;
     let forests = Forest::load_all(&recordings)?;
     let parts = forests
         .iter()
         .map(|forest| part(args, &recordings, forest))
         .collect::<Result<Vec<_>>>()?;
+    if parts.iter().all(|part| part.is_outside) {
+        return Err(negative(&recordings, outside(&recordings)));
+    }
     let is_filtered = parts.iter().any(|part| part.is_filtered);
     if is_filtered && parts.iter().all(|part| part.matched.is_empty()) {
-        return Err(nothing(args));
+        return Err(negative(&recordings, nothing(args, &recordings)));
     }
     let mut answer = Answer::begin(args.output.format, &recordings)?;
     if !args.output.format.is_human() {
@@ -74,12 +80,48 @@ pub fn run(args: &Tree) -> Result<()> {
     answer.finish()
 }
 
-fn nothing(args: &Tree) -> Error {
+/// A time that no recording covers.
+fn outside(recordings: &Recordings) -> Error {
+    Error::Usage(format!(
+        "nothing was recorded then; {}",
+        covered(recordings)
+    ))
+}
+
+/// From when to when was recorded.
+fn covered(recordings: &Recordings) -> String {
+    let range = |recording: &Recording| {
+        let (start, end) = recording.range_ns();
+        let wall = |ns| recording.manifest.clock.wall_us(ns);
+        let to = text::time_near(wall(end), wall(start));
+        format!("{} to {to} UTC", text::time(wall(start)))
+    };
+    let ranges: Vec<String> = recordings.all.iter().map(range).collect();
+    format!("recorded: {}", ranges.join(", "))
+}
+
+/// Whether a recording of the boot covers a time. Times that a person gives are
+/// whole seconds.
+fn covers(recordings: &Recordings, boot: &Boot, at_ns: i64) -> bool {
+    const SECOND: i64 = 1_000_000_000;
+    boot.recordings.iter().any(|at| {
+        let recording = &recordings.all[*at];
+        let (start, end) = recording.range_ns();
+        // The last event of a recording that was cut off may not be listed yet.
+        let end = if recording.cut_off() { i64::MAX } else { end };
+        (start.saturating_sub(SECOND)..=end.saturating_add(SECOND)).contains(&at_ns)
+    })
+}
+
+fn nothing(args: &Tree, recordings: &Recordings) -> Error {
     let what = match (args.pid, &args.pattern) {
         (Some(pid), _) => format!("no process with pid {pid} is in the recording"),
         (_, Some(pattern)) => format!("no process matches {pattern:?}"),
-        _ => "no process was alive then".into(),
+        _ => "no process was alive".into(),
     };
+    if args.at.is_some() {
+        return Error::Usage(format!("{what} at that time; {}", covered(recordings)));
+    }
     Error::Usage(format!("{what}; `whence tree` without options shows all"))
 }
 
@@ -104,6 +146,7 @@ fn part(args: &Tree, recordings: &Recordings, forest: &Forest) -> Result<Part> {
         (None, Some(pid)) => forest.pid(node) == pid,
         (None, None) => true,
     };
+    let is_outside = at_ns.is_some_and(|at| !covers(recordings, &forest.boot, at));
     let selective = pattern.is_some() || args.pid.is_some();
     let is_filtered = selective || at_ns.is_some();
     if !is_filtered {
@@ -111,6 +154,7 @@ fn part(args: &Tree, recordings: &Recordings, forest: &Forest) -> Result<Part> {
             shown: forest.order().to_vec(),
             matched: HashSet::new(),
             is_filtered,
+            is_outside,
         });
     }
     let matched: HashSet<u32> = forest
@@ -144,6 +188,7 @@ fn part(args: &Tree, recordings: &Recordings, forest: &Forest) -> Result<Part> {
         shown,
         matched,
         is_filtered,
+        is_outside,
     })
 }
 

@@ -6,7 +6,11 @@ mod period;
 mod rows;
 mod show;
 
-use super::{Answer, regex, session};
+use regex::Regex;
+
+use find::Found;
+
+use super::{Answer, negative, regex, session};
 use crate::cli::Who;
 use crate::forest::Forest;
 use crate::stacks::Stacks;
@@ -23,9 +27,16 @@ pub async fn run(args: &Who) -> Result<()> {
     let pattern = regex(&args.pattern)?;
     let session = session(&args.source, false)?;
     let forests = Forest::load_all(&session.recordings)?;
-    let found = find::find(&session, &forests, &pattern, args.cmdline).await?;
-    if found.runs.is_empty() && found.failed == 0 {
-        return Err(nothing(args, &forests));
+    let found = match exact(args)? {
+        Some(exact) => find::find(&session, &forests, &exact, false).await?,
+        None => Found::default(),
+    };
+    let found = match found.is_empty() {
+        true => find::find(&session, &forests, &pattern, args.cmdline).await?,
+        false => found,
+    };
+    if found.is_empty() {
+        return Err(negative(&session.recordings, nothing(args, &forests)));
     }
     let stacks = match found.runs.iter().any(|run| run.stack.is_some()) {
         true => Stacks::load(&session.recordings)?,
@@ -49,6 +60,16 @@ pub async fn run(args: &Who) -> Result<()> {
     let rows = rows::batch(&forests, &found, &stacks, &chains)?;
     answer.rows(&rows.schema(), &[rows])?;
     answer.finish()
+}
+
+/// A pattern that is a plain word is the whole name of a program, if there is
+/// one of that name.
+fn exact(args: &Who) -> Result<Option<Regex>> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if args.cmdline || args.pattern.is_empty() || !args.pattern.chars().all(is_word) {
+        return Ok(None);
+    }
+    regex(&format!("^{}$", args.pattern)).map(Some)
 }
 
 fn nothing(args: &Who, forests: &[Forest]) -> Error {

@@ -2,7 +2,7 @@
 
 mod show;
 
-use super::{Answer, session};
+use super::{Answer, negative, no_samples, session};
 use crate::Result;
 use crate::cli::Why;
 use crate::functions::call_path_rows;
@@ -25,7 +25,11 @@ pub async fn run(args: &Why) -> Result<()> {
         interrupted: args.all,
     };
     let event = args.event.as_deref();
-    let selection = select(&weighted, &mut stacks, &args.function, event, cut)?;
+    let selection = match (args.pid, weighted.is_empty()) {
+        (Some(pid), true) => Err(no_samples(&session, pid).await?),
+        _ => select(&weighted, &mut stacks, &args.function, event, cut),
+    };
+    let selection = selection.map_err(|e| negative(&session.recordings, e))?;
     let mut answer = Answer::begin(args.output.format, &session.recordings)?;
     if args.output.format.is_human() {
         let least = if args.all { 0.0 } else { args.min_share };

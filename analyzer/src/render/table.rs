@@ -2,7 +2,7 @@
 //! the rest follow as they come.
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 
 use super::Screen;
 use super::rows::{Out, cells};
@@ -11,6 +11,11 @@ use crate::{Error, Result};
 
 /// Rows that decide the widths.
 const MEASURED_ROWS: usize = 1_000;
+/// Columns of a cell at most on a terminal. Cells of numbers and times are never
+/// cut.
+const WIDEST_ON_TERMINAL: usize = 60;
+/// The same elsewhere.
+const WIDEST: usize = 120;
 /// Columns below which no cell is cut.
 const LEAST_CELL: usize = 8;
 const GAP: &str = "  ";
@@ -36,7 +41,12 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let rows = cells(batch, TIMES)?;
+        let mut rows = cells(batch, TIMES)?;
+        for row in &mut rows {
+            for (cell, field) in row.iter_mut().zip(self.schema.fields()) {
+                self.shape(cell, field.data_type());
+            }
+        }
         if let Some(widths) = self.widths.clone() {
             return rows.iter().try_for_each(|row| self.line(row, &widths));
         }
@@ -54,6 +64,25 @@ impl<'a> Table<'a> {
         self.out.flush().map_err(Error::output)
     }
 
+    /// Rounds a number, cuts a text that is too wide.
+    fn shape(&self, cell: &mut String, data_type: &DataType) {
+        if data_type.is_floating() {
+            rounded(cell);
+        } else if !is_whole(data_type) && !self.is_plan() {
+            let widest = match self.screen.is_terminal {
+                true => WIDEST_ON_TERMINAL,
+                false => WIDEST,
+            };
+            *cell = fit(cell, widest);
+        }
+    }
+
+    /// Whether the rows are those of EXPLAIN, which are of no use if cut.
+    fn is_plan(&self) -> bool {
+        let first = self.schema.fields().first();
+        first.is_some_and(|field| field.name() == "plan_type")
+    }
+
     fn begin(&mut self) -> Result<()> {
         let names: Vec<String> = self
             .schema
@@ -68,7 +97,9 @@ impl<'a> Table<'a> {
             }
         }
         if self.screen.is_terminal {
-            shrink(&mut widths, self.screen.width);
+            let fields = self.schema.fields().iter();
+            let fixed: Vec<bool> = fields.map(|f| is_whole(f.data_type())).collect();
+            shrink(&mut widths, &fixed, self.screen.width);
         }
         let header = self.aligned(&names, &widths);
         let header = self.screen.bold(header.trim_end());
@@ -92,7 +123,8 @@ impl<'a> Table<'a> {
             if i > 0 {
                 line.push_str(GAP);
             }
-            let cell = match self.screen.is_terminal {
+            let is_cut = self.screen.is_terminal && !is_whole(self.schema.field(i).data_type());
+            let cell = match is_cut {
                 true => fit(cell, *columns),
                 false => cell.clone(),
             };
@@ -109,12 +141,27 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Takes from the widest columns until all fit.
-fn shrink(widths: &mut [usize], columns: usize) {
+/// Whether values of a type are not cut: half a number is another number.
+fn is_whole(data_type: &DataType) -> bool {
+    data_type.is_numeric() || data_type.is_temporal()
+}
+
+/// Rounds a number to three decimals, unless it is too large to have any.
+fn rounded(cell: &mut String) {
+    if let Ok(number) = cell.parse::<f64>()
+        && number.abs() < 1e15
+    {
+        *cell = format!("{number:.3}");
+    }
+}
+
+/// Takes from the widest columns that may be cut until all fit.
+fn shrink(widths: &mut [usize], fixed: &[bool], columns: usize) {
     let gaps = GAP.len() * widths.len().saturating_sub(1);
     let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(columns);
     while excess > 0 {
-        let Some(widest) = widths.iter_mut().max_by_key(|w| **w) else {
+        let cut = widths.iter_mut().zip(fixed).filter(|(_, fixed)| !**fixed);
+        let Some((widest, _)) = cut.max_by_key(|(width, _)| **width) else {
             return;
         };
         if *widest <= LEAST_CELL {
@@ -132,10 +179,27 @@ mod tests {
     #[test]
     fn the_widest_columns_give_way_first() {
         let mut widths = [4, 30, 20];
-        shrink(&mut widths, 40);
+        shrink(&mut widths, &[false; 3], 40);
         assert_eq!(widths, [4, 16, 16]);
         let mut narrow = [8, 8];
-        shrink(&mut narrow, 5);
+        shrink(&mut narrow, &[false; 2], 5);
         assert_eq!(narrow, [8, 8]);
+    }
+
+    #[test]
+    fn numbers_do_not_give_way() {
+        let mut widths = [4, 30, 20];
+        shrink(&mut widths, &[false, true, false], 40);
+        assert_eq!(widths, [4, 30, 8]);
+        for (number, text) in [
+            ("0.3333333", "0.333"),
+            ("-2", "-2.000"),
+            ("", ""),
+            ("NaN", "NaN"),
+        ] {
+            let mut cell = number.to_owned();
+            rounded(&mut cell);
+            assert_eq!(cell, text);
+        }
     }
 }

@@ -9,6 +9,7 @@ use futures::TryStreamExt as _;
 use regex::Regex;
 
 use crate::Result;
+use crate::commands::steps::Steps;
 use crate::forest::Forest;
 use crate::session::{Session, Value};
 
@@ -52,11 +53,18 @@ pub(super) struct Image {
 pub(super) struct Found {
     /// In order of boot and time.
     pub(super) runs: Vec<Run>,
-    /// Attempts that failed.
+    /// Attempts that failed, without the steps of searches along `PATH`.
     pub(super) failed: usize,
     /// What the processes concerned and their ancestors executed, by forest and
     /// node, in order of time.
     pub(super) images: HashMap<(usize, u32), Vec<Image>>,
+}
+
+impl Found {
+    /// Whether the program neither ran nor was tried.
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.failed == 0
+    }
 }
 
 /// Which execs match: on the name of the program, as the kernel shortens it and
@@ -82,8 +90,9 @@ pub(super) async fn find(
     let value = || vec![("pattern", Value::from(pattern.as_str()))];
     let mut found = Found::default();
     let mut first_execs = HashSet::new();
+    let steps = Steps::find(session).await?;
     for batch in session.ask(&sql, value()).await? {
-        add_execs(&mut found, &mut first_execs, forests, &batch);
+        add_execs(&mut found, &mut first_execs, forests, &steps, &batch);
     }
     let sql = format!(
         "SELECT f.boot_id, f.child_upid, f.user_stack_id FROM fork f \
@@ -127,13 +136,20 @@ fn add_execs(
     found: &mut Found,
     first_execs: &mut HashSet<(usize, u32, i64)>,
     forests: &[Forest],
+    steps: &Steps,
     batch: &RecordBatch,
 ) {
     let seq = batch.column(3).as_primitive::<Int32Type>();
     let errno = batch.column(6).as_primitive::<Int32Type>();
     for row in 0..batch.num_rows() {
         if errno.value(row) != 0 {
-            found.failed += 1;
+            let (upid, ts_ns) = (int(batch, 1, row), int(batch, 2, row));
+            let is_step = steps.contains(
+                text(batch, 0, row),
+                upid.unwrap_or_default(),
+                ts_ns.unwrap_or_default(),
+            );
+            found.failed += usize::from(!is_step);
             continue;
         }
         let place = place(forests, text(batch, 0, row), int(batch, 1, row));
