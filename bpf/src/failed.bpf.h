@@ -10,9 +10,16 @@
 #define FAILED_ARGV 16384
 #define FAILED_STRINGS (1 << 18)
 
+/* How far it has come is kept here and not on the stack: the verifier then takes
+ * it for unknown and needs not follow each string. */
 struct failed_scratch {
 	/* A string is read where there is room for a whole read behind it. */
 	u8 argv[FAILED_ARGV + WIRE_PATH];
+	u64 total; /* bytes there are */
+	u32 kept;  /* bytes kept */
+	u32 unread;
+	u32 full; /* nothing more is kept: what is kept has no holes */
+	u32 reserved;
 };
 
 SCRATCH(failed_image, struct image_scratch);
@@ -24,20 +31,18 @@ struct string_walk {
 	struct failed_scratch *out;
 	u64 array;  /* user address of the next pointer */
 	u64 string; /* user address in the present string; 0: none */
-	u32 kept;   /* bytes kept */
-	u32 unread;
-	u64 total; /* bytes there are */
 };
 
 /* One read: of a pointer, or of a piece of a string. */
 static long read_string(u32 i, struct string_walk *walk)
 {
-	u32 at = walk->kept;
+	struct failed_scratch *out = walk->out;
+	u32 at = out->kept;
 	long n;
 
 	if (!walk->string) {
 		if (bpf_probe_read_user(&walk->string, 8, (void *)walk->array)) {
-			walk->unread++;
+			out->unread++;
 			return 1;
 		}
 		walk->array += 8;
@@ -47,23 +52,27 @@ static long read_string(u32 i, struct string_walk *walk)
 	/* Beyond what is kept, bytes are only counted. */
 	if (at > FAILED_ARGV)
 		at = FAILED_ARGV;
-	n = bpf_probe_read_user_str(walk->out->argv + at, WIRE_PATH, (void *)walk->string);
+	n = bpf_probe_read_user_str(out->argv + at, WIRE_PATH, (void *)walk->string);
 	if (n <= 0) {
-		walk->unread++;
+		/* Its place is kept, by an empty string. */
+		out->unread++;
 		walk->string = 0;
-		return 0;
-	}
-	if (n == WIRE_PATH) {
+		n = 1;
+		out->argv[at] = 0;
+	} else if (n == WIRE_PATH) {
 		/* Perhaps not its end: the NUL is the helper's. */
 		walk->string += n - 1;
 		n--;
 	} else {
 		walk->string = 0;
 	}
-	walk->total += n;
-	if (walk->kept + n <= FAILED_ARGV)
-		walk->kept += n;
-	return 0;
+	out->total += n;
+	if (!out->full && out->kept + n <= FAILED_ARGV)
+		out->kept += n;
+	else
+		out->full = 1;
+	/* More than any exec may have: whoever made it must not keep us here. */
+	return out->total > WIRE_ARGV_MAX;
 }
 
 static __always_inline void output_failed(struct image_scratch *scratch,
@@ -101,10 +110,15 @@ static __always_inline int failed(void *ctx, long error, u64 filename, u64 argv)
 	scratch->image.interpreter_bytes = 0;
 	bytes = bpf_probe_read_user_str(scratch->filename, WIRE_PATH, (void *)filename);
 	scratch->image.filename_bytes = bytes > 0 ? bytes : 0;
+	strings->total = 0;
+	strings->kept = 0;
+	strings->unread = 0;
+	strings->full = 0;
 	if (argv)
 		bpf_loop(FAILED_STRINGS, read_string, &walk, 0);
-	scratch->image.argv_total = walk.total + walk.unread;
-	scratch->image.argv_bytes = walk.kept;
+	scratch->image.argv_total = strings->total;
+	scratch->image.argv_unread = strings->unread;
+	scratch->image.argv_bytes = strings->kept;
 	output_failed(scratch, strings, counter);
 	return 0;
 }

@@ -59,7 +59,7 @@ static __always_inline bool adopt(struct task_struct *task)
 {
 	u32 pid = BPF_CORE_READ(task, tgid), at = pid;
 
-	for (int i = 0; i < MAX_ANCESTORS && at > 1; i++) {
+	for (int i = 0; i < MAX_ANCESTORS && at > 0; i++) {
 		if (is_tracked(at)) {
 			if (at != pid)
 				track(pid);
@@ -75,6 +75,8 @@ static __always_inline bool has_wanted_comm(struct task_struct *task)
 {
 	u8 comm[WIRE_COMM] = {};
 
+	/* The process's name: its threads may have others. */
+	task = BPF_CORE_READ(task, group_leader);
 	bpf_probe_read_kernel_str(comm, WIRE_COMM, &task->comm);
 	for (int i = 0; i < WIRE_COMM; i++) {
 		if (comm[i] != wanted_comm[i])
@@ -107,10 +109,14 @@ static __always_inline bool is_recorded(struct task_struct *task)
 	return is_wanted(task);
 }
 
+/* Whether it may be recorded when its name has become another. */
+static __always_inline bool is_followed(struct task_struct *task)
+{
+	return !only_tracked || adopt(task);
+}
+
 /* For what is rare: fork, exec, exit. */
 static __always_inline bool is_recorded_or_adopted(struct task_struct *task)
 {
-	if (only_tracked && !adopt(task))
-		return false;
-	return is_wanted(task);
+	return is_followed(task) && is_wanted(task);
 }

@@ -2,8 +2,8 @@
 /*
  * Fork, exec, exit, and the processes that are there already.
  *
- * Scratch space is per program: tracepoint programs run without preemption, but
- * another program may run on the same cpu in between.
+ * Scratch space is per program: the kernel does not run a program on a cpu where
+ * it is running already, but another one may come in between.
  */
 
 #define SCRATCH(map, scratch)                            \
@@ -80,7 +80,7 @@ int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bpr
 {
 	struct caller_scratch *scratch = bpf_map_lookup_elem(&caller_scratch, &only);
 
-	if (scratch && is_recorded_or_adopted(task))
+	if (scratch && is_followed(task))
 		output_caller(ctx, task, scratch);
 	return 0;
 }
@@ -129,9 +129,11 @@ static __always_inline int emit_exit(struct task_struct *task)
 	struct wire_counter *counter = counter_of(WIRE_STREAM_EXIT);
 	struct wire_exit exit = {};
 
-	if (!counter || !is_recorded_or_adopted(task))
-		return 0;
+	bool recorded = is_recorded_or_adopted(task);
+
 	forget(task->tgid);
+	if (!counter || !recorded)
+		return 0;
 	fill_header(&exit.header, WIRE_EXIT, counter);
 	fill_process(&exit.process, task);
 	fill_process(&exit.reaper, leader->real_parent->group_leader);

@@ -169,8 +169,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn ring_kib(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
-        Ok(kib) if kib.is_power_of_two() && (4..=1 << 20).contains(&kib) => Ok(kib),
-        _ => Err("it must be a power of two from 4 to 1048576".into()),
+        Ok(kib) if kib.is_power_of_two() && (64..=1 << 20).contains(&kib) => Ok(kib),
+        _ => Err("it must be a power of two from 64 to 1048576".into()),
     }
 }
 

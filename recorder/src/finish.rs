@@ -17,15 +17,16 @@ use whence_schemas::{Error, Result, exec, exit, fork, process, read};
 
 /// Events beyond which the table is left to the analyzer.
 const MAX_EVENTS: u64 = 500_000;
-/// Bytes of exec segments beyond which it is left too: they hold the arguments.
-const MAX_EXEC_BYTES: u64 = 32 << 20;
+/// Bytes of arguments beyond which it is left too.
+const MAX_ARGV_BYTES: u64 = 64 << 20;
 
 /// Completes table `process` of the recording at `dir` and writes the manifest.
+/// `argv_bytes` is the size of all arguments in it.
 ///
 /// # Errors
 /// If segments cannot be read or written.
-pub fn number_processes(dir: &Path, manifest: &mut Manifest) -> Result<()> {
-    if !is_small(manifest) {
+pub fn number_processes(dir: &Path, manifest: &mut Manifest, argv_bytes: u64) -> Result<()> {
+    if argv_bytes > MAX_ARGV_BYTES || events(manifest) > MAX_EVENTS {
         manifest.process_complete = false;
         return manifest.write(dir);
     }
@@ -52,14 +53,9 @@ pub fn number_processes(dir: &Path, manifest: &mut Manifest) -> Result<()> {
     Ok(())
 }
 
-fn is_small(manifest: &Manifest) -> bool {
-    let of = |table: &str| {
-        manifest
-            .segments_of(table)
-            .fold((0, 0), |sum, s| (sum.0 + s.rows, sum.1 + s.bytes))
-    };
-    let events = of(fork::DEF.name).0 + of(exec::DEF.name).0;
-    events <= MAX_EVENTS && of(exec::DEF.name).1 <= MAX_EXEC_BYTES
+fn events(manifest: &Manifest) -> u64 {
+    let rows = |table| manifest.segments_of(table).map(|s| s.rows).sum::<u64>();
+    rows(fork::DEF.name) + rows(exec::DEF.name)
 }
 
 fn derive(dir: &Path, manifest: &Manifest) -> Result<Processes> {

@@ -79,13 +79,26 @@ pub fn missing_capabilities() -> Vec<&'static str> {
         .collect()
 }
 
-/// The lockdown that is in force, as `integrity`; `None` without any.
+/// Whether this process sees the pids that the kernel sees.
 #[must_use]
-pub fn lockdown() -> Option<String> {
-    let text = fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
-    let (_, rest) = text.split_once('[')?;
-    let (mode, _) = rest.split_once(']')?;
-    (mode != "none").then(|| mode.to_owned())
+pub fn in_initial_pid_namespace() -> bool {
+    // PROC_PID_INIT_INO in include/linux/proc_ns.h.
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
+}
+
+/// Lets this process open as many files as it may at all.
+pub fn raise_open_files() {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is valid for writes, then for reads.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
 }
 
 /// Arguments of a tracepoint, from the kernel's own types; `None` if it does

@@ -76,7 +76,8 @@ pub struct Loaded {
     links: Vec<Link>,
     sampler: Option<Sampler>,
     skel: RecorderSkel<'static>,
-    probes: Vec<ProbeSkel<'static>>,
+    /// With the name of the event.
+    probes: Vec<(String, ProbeSkel<'static>)>,
     /// Whether execs come with the stacks of their callers.
     pub caller_stacks: bool,
     /// Whether execs that fail are recorded.
@@ -182,7 +183,7 @@ impl Loaded {
             .load()
             .with_context(messages)
             .with_context(|| format!("failed to load the program for {}", probe.event))?;
-        self.probes.push(skel);
+        self.probes.push((probe.event.clone(), skel));
         Ok(())
     }
 
@@ -256,7 +257,7 @@ impl Loaded {
     /// # Errors
     /// If the kernel refuses.
     pub fn attach_stacks(&mut self, plan: &Plan, cpus: &[u32]) -> anyhow::Result<()> {
-        for (skel, probe) in self.probes.iter().zip(&plan.probes) {
+        for ((_, skel), probe) in self.probes.iter().zip(&plan.probes) {
             let link = skel
                 .progs
                 .probe_raw_tracepoint
@@ -362,11 +363,15 @@ impl Loaded {
                 &progs.on_cpu_sample,
             ]
         };
-        let probes = self.probes.iter().map(|s| &s.progs.probe_raw_tracepoint);
+        // All probes run a program of one name: theirs is that of the event.
+        let probes = self
+            .probes
+            .iter()
+            .filter_map(|(event, skel)| stats(event, skel.progs.probe_raw_tracepoint.as_fd()));
         own.into_iter()
-            .chain(probes)
             .filter(|program| program.autoload())
             .filter_map(|program| stats(program.name().to_str()?, program.as_fd()))
+            .chain(probes)
             .collect()
     }
 }

@@ -4,14 +4,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use whence_recorder::cli::Args;
 use whence_recorder::session::{self, Outcome, Stop};
 
 fn main() -> ExitCode {
     let config = Args::parse().config();
     let stop = Stop::default();
-    let flags = [(SIGINT, &stop.interrupt), (SIGTERM, &stop.terminate)];
+    let flags = [
+        (SIGINT, &stop.interrupt),
+        (SIGTERM, &stop.terminate),
+        (SIGHUP, &stop.terminate),
+    ];
     for (signal, flag) in flags {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(flag)) {
             eprintln!("whence-record: failed to handle signals: {error}");

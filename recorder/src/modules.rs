@@ -8,6 +8,8 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -38,6 +40,9 @@ pub struct FileId {
     pub dev: u64,
     /// Inode number.
     pub inode: u64,
+    /// When the inode changed last, nanoseconds since 1970; inode numbers are
+    /// used again. 0 if not known.
+    pub changed_ns: i64,
 }
 
 impl Module {
@@ -94,17 +99,17 @@ pub struct Modules {
     table_bytes: usize,
 }
 
-/// Memory for unwind tables, and number of files, beyond which all that are not
-/// in use are forgotten.
-const MAX_TABLE_BYTES: usize = 32 << 20;
-const MAX_FILES: usize = 4096;
+/// Memory for unwind tables; beyond it no more are read until some are let go.
+const MAX_TABLE_BYTES: usize = 48 << 20;
 
 impl Modules {
     /// The executable mappings of a process, by address.
     ///
     /// `None` if the process is gone, or runs another program than `exe`.
     pub fn mappings(&mut self, pid: u32, exe: Option<&str>) -> Option<Vec<Mapping>> {
-        let text = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+        // One file of an odd name must not hide the others.
+        let text = fs::read(format!("/proc/{pid}/maps")).ok()?;
+        let text = String::from_utf8_lossy(&text);
         let mappings = text
             .lines()
             .filter_map(|line| self.mapping(pid, line))
@@ -136,6 +141,7 @@ impl Modules {
         let id = FileId {
             dev: libc::makedev(number(major)? as u32, number(minor)? as u32),
             inode,
+            changed_ns: changed_ns(pid, range),
         };
         if path.is_empty() || path.starts_with("//anon") || path == "[vsyscall]" {
             return None;
@@ -167,9 +173,6 @@ impl Modules {
             file: RefCell::new(file.map(Arc::new)),
             tables: OnceCell::new(),
         });
-        if self.files.len() >= MAX_FILES {
-            self.files.clear();
-        }
         self.files.insert(id, Rc::clone(&module));
         module
     }
@@ -178,12 +181,8 @@ impl Modules {
     pub fn read_tables(&mut self, mappings: &[Mapping]) {
         for mapping in mappings {
             let module = &mapping.module;
-            if module.tables.get().is_some() {
+            if module.tables.get().is_some() || self.table_bytes > MAX_TABLE_BYTES {
                 continue;
-            }
-            if self.table_bytes > MAX_TABLE_BYTES {
-                self.files.clear();
-                self.table_bytes = 0;
             }
             let tables = module.file().and_then(|file| Tables::read(&file));
             self.table_bytes += tables.as_ref().map_or(0, Tables::bytes);
@@ -191,11 +190,15 @@ impl Modules {
         }
     }
 
-    /// Files kept open are closed; they are opened again by need.
+    /// Closes the files that were kept open, and forgets those that no program
+    /// runs any more. What is needed later is opened again.
     pub fn close_files(&mut self) {
         for module in self.files.values() {
             module.file.borrow_mut().take();
         }
+        self.files.retain(|_, module| Rc::strong_count(module) > 1);
+        let tables = self.files.values().filter_map(|module| module.tables());
+        self.table_bytes = tables.map(Tables::bytes).sum();
     }
 }
 
@@ -207,6 +210,13 @@ fn build_id(file: &File) -> Option<String> {
     elf.build_id().ok().flatten().map(hex)
 }
 
+fn changed_ns(pid: u32, range: &str) -> i64 {
+    let metadata = fs::metadata(format!("/proc/{pid}/map_files/{range}"));
+    metadata.map_or(0, |m| {
+        m.ctime().saturating_mul(1_000_000_000) + m.ctime_nsec()
+    })
+}
+
 /// Opens a mapped file while its process lives.
 fn open(pid: u32, id: FileId, path: &str, range: &str) -> Option<File> {
     if id.inode == 0 {
@@ -214,9 +224,19 @@ fn open(pid: u32, id: FileId, path: &str, range: &str) -> Option<File> {
     }
     // map_files leads to the very file, deleted or not; it needs more
     // capabilities than the path as the process sees it.
-    File::open(format!("/proc/{pid}/map_files/{range}"))
-        .or_else(|_| File::open(format!("/proc/{pid}/root{path}")))
-        .ok()
+    open_regular(&format!("/proc/{pid}/map_files/{range}"))
+        .or_else(|| open_regular(&format!("/proc/{pid}/root{path}")))
+}
+
+/// Opens a file that is one: opening a FIFO would wait for whoever made it, and
+/// opening a device may do anything.
+fn open_regular(path: &str) -> Option<File> {
+    let mut options = File::options();
+    options.read(true).custom_flags(libc::O_PATH);
+    let at = options.open(path).ok()?;
+    let regular = at.metadata().is_ok_and(|m| m.is_file());
+    let fd = at.as_raw_fd();
+    regular.then(|| File::open(format!("/proc/self/fd/{fd}")).ok())?
 }
 
 /// Opens a module by its path, if the file there is still the same.
@@ -224,7 +244,7 @@ fn open_again(module: &Module) -> Option<File> {
     if module.path == vdso::NAME {
         return vdso::file();
     }
-    let file = File::open(&module.path).ok()?;
+    let file = open_regular(&module.path)?;
     (module.build_id.is_some() && build_id(&file) == module.build_id).then_some(file)
 }
 

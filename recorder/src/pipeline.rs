@@ -23,6 +23,8 @@ use crate::stacks::{Owner, Stacks};
 
 /// Exits remembered to tell a second report of the same process.
 const RECENT_EXITS: usize = 64;
+/// Arguments are kept as a list, as a line, and as bytes where need be.
+const FORMS_OF_ARGV: usize = 3;
 /// Callers of execs under way; more are those of execs that failed late.
 const MAX_CALLERS: usize = 4096;
 
@@ -49,6 +51,8 @@ pub struct Pipeline {
     /// Snapshot records that wait until it is known which ones matter.
     held: Option<Vec<Vec<u8>>>,
     printer: Printer,
+    /// Bytes of all arguments so far.
+    argv_bytes: u64,
     env: Vec<String>,
     page_bytes: u64,
 }
@@ -100,6 +104,7 @@ impl Pipeline {
             parents: HashMap::new(),
             held: options.hold_snapshot.then(Vec::new),
             printer: Printer::new(options.print),
+            argv_bytes: 0,
             env: options.env,
             page_bytes: page_bytes(),
         }
@@ -109,6 +114,12 @@ impl Pipeline {
     #[must_use]
     pub fn print_closed(&self) -> bool {
         self.printer.is_closed()
+    }
+
+    /// Bytes of all arguments so far.
+    #[must_use]
+    pub fn argv_bytes(&self) -> u64 {
+        self.argv_bytes
     }
 
     /// Events received so far, by stream.
@@ -236,7 +247,7 @@ impl Pipeline {
         self.received[6] += 1;
         let ts_ns = event.wire.header.ts_ns.cast_signed();
         let owner = self.owner(&event.wire.process);
-        let kernel = self.stacks.kernel(event.kernel_stack, ts_ns);
+        let kernel = self.stacks.kernel(event.kernel_stack, true, ts_ns);
         let user = self.stacks.user(&event.user_stack, &owner, ts_ns);
         if self.callers.len() >= MAX_CALLERS {
             self.callers.clear();
@@ -273,8 +284,10 @@ impl Pipeline {
             }
             .line()
         });
+        self.argv_bytes += event.argv.len() as u64;
+        self.sink.exec.held_bytes += event.argv.len() * FORMS_OF_ARGV;
         let kept = wanted_env(event.env, &self.env);
-        let env: Option<Vec<&str>> = (!self.env.is_empty() && errno == 0).then(|| texts(&kept));
+        let env: Option<Vec<&str>> = (!event.env.is_empty()).then(|| texts(&kept));
         let cgroup_id = wire.cgroup_id.cast_signed();
         let cgroup_path = self.cgroups.path(cgroup_id);
         let interpreter =
@@ -346,6 +359,8 @@ impl Pipeline {
         let texts = argv.as_ref().map(Argv::texts);
         let cgroup_id = wire.cgroup_id.cast_signed();
         let cgroup_path = self.cgroups.path(cgroup_id);
+        self.argv_bytes += event.argv.len() as u64;
+        self.sink.process.held_bytes += event.argv.len() * FORMS_OF_ARGV;
         self.sink.process.rows.push(process::Row {
             upid: upid(&wire.process),
             parent_upid: parent_upid(&wire.parent),
@@ -401,7 +416,8 @@ impl Pipeline {
             self.recent_exits.pop_front();
         }
         self.recent_exits.push_back(upid);
-        self.processes.exit(upid);
+        self.callers.remove(&upid);
+        self.processes.exit(upid, wire.header.ts_ns.cast_signed());
         let signal = (wire.code & 0x7f).cast_signed();
         let (utime_ns, stime_ns) = cpu_times(wire.utime_ns, wire.stime_ns, wire.runtime_ns);
         self.sink.exit.rows.push(exit::Row {
@@ -430,7 +446,9 @@ impl Pipeline {
         };
         self.received[if wire.event == 0 { 4 } else { 5 }] += 1;
         let ts_ns = wire.header.ts_ns.cast_signed();
-        let kernel = self.stacks.kernel(event.kernel_stack, ts_ns);
+        let kernel = self
+            .stacks
+            .kernel(event.kernel_stack, wire.event != 0, ts_ns);
         let user_stack_id = match event.user_stack.by_frame_pointers.is_empty() {
             true => None,
             false => {

@@ -6,7 +6,7 @@
 //! still lives.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use crate::decode::UserStack;
@@ -35,6 +35,8 @@ struct Mapped {
 
 /// Least time between two readings of a program's mappings.
 const REREAD_NS: i64 = 1_000_000_000;
+/// Ended processes that are remembered at a time.
+const MAX_ENDED: usize = 16 * 1024;
 /// Processes remembered per image, to read its mappings from.
 const PIDS: usize = 8;
 
@@ -100,6 +102,8 @@ impl Image {
 #[derive(Debug, Default)]
 pub struct Processes {
     live: HashMap<i64, Process>,
+    /// Those that have ended a moment ago, with when.
+    ended: VecDeque<(i64, i64)>,
     images: u64,
 }
 
@@ -150,10 +154,18 @@ impl Processes {
         self.live.get(&upid).map_or(0, |p| p.exec_seq)
     }
 
-    /// A process has ended.
-    pub fn exit(&mut self, upid: i64) {
-        if let Some(process) = self.live.remove(&upid) {
-            process.image.remove(process.pid);
+    /// A process has ended. It is remembered for a moment: what was seen of it
+    /// before may be read after.
+    pub fn exit(&mut self, upid: i64, ts_ns: i64) {
+        const MOMENT_NS: i64 = 1_000_000_000;
+        self.ended.push_back((ts_ns, upid));
+        while let Some((at, upid)) = self.ended.front().copied()
+            && (ts_ns - at > MOMENT_NS || self.ended.len() > MAX_ENDED)
+        {
+            self.ended.pop_front();
+            if let Some(process) = self.live.remove(&upid) {
+                process.image.remove(process.pid);
+            }
         }
     }
 
@@ -244,7 +256,10 @@ mod tests {
     fn the_dead_are_forgotten() {
         let mut processes = Processes::default();
         processes.fork(1, 2, 11);
-        processes.exit(2);
-        assert!(processes.is_empty());
+        processes.fork(1, 3, 12);
+        processes.exit(2, 1_000);
+        assert_eq!(processes.len(), 2, "remembered for a moment");
+        processes.exit(3, 3_000_000_000);
+        assert_eq!(processes.len(), 1);
     }
 }

@@ -35,7 +35,10 @@ pub struct Facts {
 #[must_use]
 pub fn read(process: &wire::Process) -> Option<Facts> {
     let dir = format!("/proc/{}", process.pid);
-    let text = |name: &str| fs::read_to_string(format!("{dir}/{name}")).ok();
+    let text = |name: &str| {
+        let bytes = fs::read(format!("{dir}/{name}")).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
     let (ppid, start_ticks) = stat(&text("stat")?)?;
     // The clock of /proc is coarse: the start is compared in its ticks.
     if process.start_ns / tick_ns() != start_ticks {

@@ -17,10 +17,10 @@ use libbpf_rs::{MapHandle, RingBufferBuilder};
 #[derive(Debug, Default)]
 pub struct Chunk(Vec<u8>);
 
-/// A chunk of this size is handed on before the ring is empty.
-const CHUNK_BYTES: usize = 256 * 1024;
-/// Chunks between this thread and the pipeline: 16 MiB in all.
-const CHUNKS: usize = 64;
+/// A chunk of this size is handed on before the rings are empty.
+const CHUNK_BYTES: usize = 4 << 20;
+/// Chunks between this thread and the pipeline: some 32 MiB in all.
+const CHUNKS: usize = 8;
 /// How long events may lie in a ring that is not nearly full.
 const INTERVAL: Duration = Duration::from_millis(50);
 
@@ -31,7 +31,19 @@ impl Chunk {
         self.0.extend_from_slice(record);
     }
 
-    /// The records.
+    /// The records in the order of their time, which is their first field.
+    ///
+    /// They were read ring by ring; a sample that was taken before an exec is to
+    /// be seen before it.
+    #[must_use]
+    pub fn in_order(&self) -> Vec<&[u8]> {
+        let mut records: Vec<&[u8]> = self.records().collect();
+        let time = |record: &&[u8]| record.first_chunk::<8>().map(|b| u64::from_ne_bytes(*b));
+        records.sort_by_key(time);
+        records
+    }
+
+    /// The records as they were read.
     pub fn records(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.0.as_slice();
         std::iter::from_fn(move || {
@@ -116,6 +128,16 @@ fn read(rings: &[MapHandle], sender: &Sender<Chunk>, stop: &AtomicBool) -> anyho
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_of_two_rings_are_put_in_order() {
+        let mut chunk = Chunk::default();
+        for (time, name) in [(1u64, b'a'), (9, b'd'), (2, b'b'), (3, b'c')] {
+            chunk.push(&[time.to_ne_bytes().as_slice(), &[name]].concat());
+        }
+        let names: Vec<u8> = chunk.in_order().iter().map(|r| r[8]).collect();
+        assert_eq!(names, b"abcd");
+    }
 
     #[test]
     fn a_chunk_gives_back_its_records() {

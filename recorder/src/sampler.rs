@@ -43,7 +43,7 @@ impl Counter {
         let (software, clock) = (sys::PERF_TYPE_SOFTWARE, sys::PERF_COUNT_SW_CPU_CLOCK);
         cpu_hz()
             .map(|per_second| counter("cycles", hardware, cycles, per_second))
-            .filter(|cycles| cycles.perf.open(0).is_ok())
+            .filter(|cycles| cycles.period > 1_000 && cycles.perf.open(0).is_ok())
             .unwrap_or_else(|| counter("cpu-clock", software, clock, 1_000_000_000))
     }
 }
@@ -81,8 +81,12 @@ impl Sampler {
     }
 }
 
-/// Clock rate of the CPUs, from `/proc/cpuinfo`.
+/// Highest clock rate of the CPUs, or else the present one.
 fn cpu_hz() -> Option<u64> {
+    let highest = "/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq";
+    if let Ok(khz) = fs::read_to_string(highest) {
+        return khz.trim().parse::<u64>().ok()?.checked_mul(1_000);
+    }
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("cpu MHz"))?;
     let mhz: f64 = line.split_once(':')?.1.trim().parse().ok()?;

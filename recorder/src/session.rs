@@ -5,6 +5,7 @@
 //! anything is attached; the sampler comes last and goes first; the rings are
 //! emptied after the last program is detached.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +45,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Stop {
     /// SIGINT. From a terminal it reaches the command too, which then ends.
     pub interrupt: Arc<AtomicBool>,
-    /// SIGTERM. It is handed on to the command.
+    /// SIGTERM or SIGHUP. It is handed on to the command.
     pub terminate: Arc<AtomicBool>,
 }
 
@@ -70,6 +71,8 @@ pub fn run(config: &Config, stop: &Stop) -> anyhow::Result<Outcome> {
         true => None,
         false => Some(Command::prepare(&config.command)?),
     };
+    // After the fork: the command keeps the limits that it was given.
+    host::raise_open_files();
     let (mut session, chunks) = Session::start(config, command.as_ref())?;
     let result = session.record(config, stop, command.as_mut(), &chunks);
     // What was recorded until an error is kept as far as it can be.
@@ -225,7 +228,7 @@ impl Session {
     }
 
     fn take(&mut self, chunk: &Chunk) -> anyhow::Result<()> {
-        for record in chunk.records() {
+        for record in chunk.in_order() {
             self.pipeline.take(record)?;
         }
         Ok(())
@@ -324,7 +327,10 @@ impl Session {
         self.manifest.lost = totals.map(|(s, n)| ((*s).to_owned(), *n)).collect();
         self.manifest.end_ns = Some(end_ns);
         self.manifest.state = State::Finished;
-        finish::number_processes(&self.dir, &mut self.manifest)?;
+        // Before what may fail: the recording is whole without it.
+        self.manifest.write(&self.dir)?;
+        let argv_bytes = self.pipeline.argv_bytes();
+        finish::number_processes(&self.dir, &mut self.manifest, argv_bytes)?;
         Ok(())
     }
 
@@ -332,7 +338,7 @@ impl Session {
         let dir = self.dir.display().to_string();
         let peak = status::peak_rss_bytes();
         let summary = status::summary(&dir, &self.manifest, clock::cpu_ns(), peak);
-        eprintln!("{summary}");
+        let _ = writeln!(std::io::stderr(), "{summary}");
         match status {
             _ if config.fail_on_loss && !self.manifest.lost.is_empty() => Outcome::Loss,
             Some(status) => Outcome::Command(status),
@@ -369,6 +375,11 @@ fn check_host() -> anyhow::Result<()> {
         missing.join(" and ")
     );
     anyhow::ensure!(Path::new("/sys/kernel/btf/vmlinux").exists(), "{NO_BTF}");
+    anyhow::ensure!(
+        host::in_initial_pid_namespace(),
+        "recording needs the host's pid namespace; run it on the host, or in a container \
+         with --pid=host (hostPID: true)"
+    );
     Ok(())
 }
 

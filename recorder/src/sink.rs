@@ -13,8 +13,10 @@ use whence_schemas::{
     sample, stack, symbol,
 };
 
-/// Rows that are collected before they are encoded.
+/// Rows, and bytes of what may be long, that are collected before they are
+/// encoded.
 const BATCH_ROWS: usize = 16 * 1024;
+const BATCH_BYTES: usize = 8 << 20;
 
 /// Makes the directory of a new recording, with a folder per table.
 ///
@@ -33,6 +35,8 @@ pub fn create(dir: &Path) -> Result<()> {
 pub struct Stream<B> {
     /// Rows not yet encoded.
     pub rows: B,
+    /// Bytes of those values of the rows that may be long.
+    pub held_bytes: usize,
     open: Option<OpenSegment>,
     number: u32,
 }
@@ -41,6 +45,7 @@ impl<B: TableBuilder> Stream<B> {
     fn new() -> Self {
         Self {
             rows: B::default(),
+            held_bytes: 0,
             open: None,
             number: 1,
         }
@@ -48,13 +53,14 @@ impl<B: TableBuilder> Stream<B> {
 
     /// Encodes what is there, if there is enough of it.
     fn relieve(&mut self, dir: &Path, boot_id: &str) -> Result<()> {
-        if self.rows.len() < BATCH_ROWS {
+        if self.rows.len() < BATCH_ROWS && self.held_bytes < BATCH_BYTES {
             return Ok(());
         }
         self.encode(dir, boot_id)
     }
 
     fn encode(&mut self, dir: &Path, boot_id: &str) -> Result<()> {
+        self.held_bytes = 0;
         let batch = self.rows.finish(boot_id)?;
         let open = match &mut self.open {
             Some(open) => open,
@@ -83,6 +89,8 @@ macro_rules! tables {
         pub struct Sink {
             dir: PathBuf,
             boot_id: String,
+            /// Segments that the manifest on disk lists.
+            listed: usize,
             $( #[doc = concat!("Table `", stringify!($table), "`.")]
                pub $table: Stream<$table::Builder>, )+
         }
@@ -94,6 +102,7 @@ macro_rules! tables {
                 Self {
                     dir: dir.to_path_buf(),
                     boot_id: boot_id.to_owned(),
+                    listed: 0,
                     $( $table: Stream::new(), )+
                 }
             }
@@ -107,7 +116,10 @@ macro_rules! tables {
                 Ok(())
             }
 
-            /// Closes the segments and lists them.
+            /// Closes the segments and lists them. The manifest is written anew
+            /// when an eighth has come to it: a reader finds the segments that it
+            /// does not list yet, and writing it each time would in the end write
+            /// more than the events do.
             ///
             /// # Errors
             /// If writing fails.
@@ -116,7 +128,11 @@ macro_rules! tables {
                     let segment = self.$table.rotate(&self.dir, &self.boot_id, false)?;
                     manifest.segments.extend(segment);
                 )+
-                manifest.write(&self.dir)
+                if manifest.segments.len() >= self.listed + (self.listed / 8).max(1) {
+                    manifest.write(&self.dir)?;
+                    self.listed = manifest.segments.len();
+                }
+                Ok(())
             }
 
             /// Closes the segments for good. A table without any row gets an
@@ -125,12 +141,16 @@ macro_rules! tables {
             /// # Errors
             /// If writing fails.
             pub fn close(&mut self, manifest: &mut Manifest) -> Result<()> {
+                // One table that fails must not take the others with it.
+                let mut result = Ok(());
                 $(
                     let first = manifest.segments_of(stringify!($table)).next().is_none();
-                    let segment = self.$table.rotate(&self.dir, &self.boot_id, first)?;
-                    manifest.segments.extend(segment);
+                    match self.$table.rotate(&self.dir, &self.boot_id, first) {
+                        Ok(segment) => manifest.segments.extend(segment),
+                        Err(error) => result = result.and(Err(error)),
+                    }
                 )+
-                manifest.write(&self.dir)
+                manifest.write(&self.dir).and(result)
             }
         }
     };

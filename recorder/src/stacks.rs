@@ -39,7 +39,7 @@ pub struct Stacks {
     symbols: Symbols,
     kernel_build_id: String,
     /// By the hash of their addresses: those themselves would take far more memory.
-    kernel_paths: HashMap<u128, KernelPath>,
+    kernel_paths: HashMap<(bool, u128), KernelPath>,
     user_paths: HashMap<(u64, bool, u128), i64>,
     known_stacks: HashSet<i64>,
     known_frames: HashSet<i64>,
@@ -97,18 +97,19 @@ impl Stacks {
         }
     }
 
-    /// The id of a kernel stack; `None` for an empty one.
-    pub fn kernel(&mut self, stack: Stack<'_>, ts_ns: i64) -> Option<KernelPath> {
+    /// The id of a kernel stack; `None` for an empty one. One that was taken `by_bpf`
+    /// begins with what took it, which is left out.
+    pub fn kernel(&mut self, stack: Stack<'_>, by_bpf: bool, ts_ns: i64) -> Option<KernelPath> {
         if stack.is_empty() {
             return None;
         }
-        let key = xxh3_128(stack.0);
+        let key = (by_bpf, xxh3_128(stack.0));
         if let Some(path) = self.kernel_paths.get(&key) {
             return Some(*path);
         }
         let addresses: Vec<u64> = stack.addresses().collect();
         self.read_symbols_again_for(&addresses, ts_ns);
-        let glue = self.glue(&addresses);
+        let glue = if by_bpf { self.glue(&addresses) } else { 0 };
         let frames: Vec<i64> = addresses[glue..]
             .iter()
             .enumerate()
@@ -223,12 +224,6 @@ impl Stacks {
         }
     }
 
-    /// Whether the kernel shows its addresses.
-    #[must_use]
-    pub fn names_kernel(&self) -> bool {
-        !self.symbols.is_empty()
-    }
-
     /// How many frames at the leaf belong to BPF and the tracepoint, not to the
     /// code that hit it.
     fn glue(&self, addresses: &[u64]) -> usize {
@@ -261,6 +256,7 @@ impl Stacks {
         if unknown && ts_ns - self.symbols_read_ns > AT_MOST_EVERY_NS {
             self.symbols = Symbols::read();
             self.symbols_read_ns = ts_ns;
+            self.kernel_paths.clear();
         }
     }
 
@@ -435,7 +431,7 @@ mod tests {
     fn a_path_has_the_same_id_wherever_the_kernel_lies() {
         let id = |base: u64| {
             let raw = bytes(&[base + 0x110, base + 0x210]);
-            stacks(base).kernel(Stack(&raw), 1).unwrap()
+            stacks(base).kernel(Stack(&raw), true, 1).unwrap()
         };
         let here = id(0xffff_ffff_8100_0000);
         let there = id(0xffff_ffff_9a00_0000);
@@ -448,7 +444,7 @@ mod tests {
         let base = 0xffff_ffff_8100_0000;
         let mut stacks = stacks(base);
         let raw = bytes(&[base + 0x410, base + 0x310, base + 0x110]);
-        stacks.kernel(Stack(&raw), 1);
+        stacks.kernel(Stack(&raw), true, 1);
         assert_eq!(stacks.frame_rows.len(), 1);
     }
 
@@ -457,9 +453,9 @@ mod tests {
         let base = 0xffff_ffff_8100_0000;
         let mut stacks = stacks(base);
         let raw = bytes(&[base + 0x110]);
-        stacks.kernel(Stack(&raw), 1);
-        stacks.kernel(Stack(&raw), 2);
+        stacks.kernel(Stack(&raw), true, 1);
+        stacks.kernel(Stack(&raw), true, 2);
         assert_eq!(stacks.stack_rows.len(), 1);
-        assert!(stacks.kernel(Stack(&[]), 3).is_none());
+        assert!(stacks.kernel(Stack(&[]), true, 3).is_none());
     }
 }

@@ -37,7 +37,7 @@ pub fn unfinished(table: &str, number: u32) -> PathBuf {
 #[must_use]
 pub fn segment_number(file_name: &str) -> Option<u32> {
     let digits = file_name.strip_suffix(".parquet")?;
-    (digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_digit()))
+    (digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit()))
         .then(|| digits.parse().ok())
         .flatten()
 }

@@ -15,6 +15,8 @@ use crate::{FORMAT_VERSION, layout};
 
 /// Rows in a row group, at most: also what bounds the writer's memory.
 pub const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Bytes in memory for a row group, at most, but for a single batch.
+pub const ROW_GROUP_BYTES: usize = 16 << 20;
 
 /// Writer properties of a table.
 #[must_use]

@@ -89,15 +89,17 @@ impl OpenSegment {
                 .join(layout::unfinished(self.def.name, self.number)),
             cause,
         })?;
+        if writer.memory_size() > page::ROW_GROUP_BYTES {
+            writer.flush().map_err(|cause| Error::Encode {
+                path: self
+                    .dir
+                    .join(layout::unfinished(self.def.name, self.number)),
+                cause,
+            })?;
+        }
         self.rows += batch.num_rows() as u64;
         self.range = merge(self.range, time_range(self.def, batch));
         Ok(())
-    }
-
-    /// Bytes held in memory for the row group that is not yet written.
-    #[must_use]
-    pub fn memory_bytes(&self) -> usize {
-        self.writer.as_ref().map_or(0, ArrowWriter::memory_size)
     }
 
     /// Completes the file and gives it its name.

@@ -1,13 +1,23 @@
 //! CPU time that is spent in known shares.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Spins for a while.
+/// Spins until it has used that much CPU time, however busy the machine is.
 pub(crate) fn spin(time: Duration) {
-    let begin = Instant::now();
-    while begin.elapsed() < time {
+    let begin = cpu_time();
+    while cpu_time() - begin < time {
         std::hint::spin_loop();
     }
+}
+
+fn cpu_time() -> Duration {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `now` is valid for writes.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) };
+    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
 
 /// Spins until this process has used that much CPU time, however long it takes

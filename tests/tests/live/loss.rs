@@ -16,7 +16,7 @@ const COUNT: i64 = 3000;
 fn small_ring() -> Result<(), Failed> {
     let count = COUNT.to_string();
     let command = [workload(), "storm".into(), count, "2".into()];
-    let recording = record(&["--sample", "0", "--ring", "4"], &command)?;
+    let recording = record(&["--sample", "0", "--ring", "64"], &command)?;
     // One fork and one exec per process, and the workload's own exec and exit.
     for (stream, generated) in [("fork", COUNT), ("exec", COUNT + 1), ("exit", COUNT + 1)] {
         let recorded = recording.number(&format!("SELECT count(*) FROM {stream}"))?;
@@ -40,7 +40,7 @@ fn small_ring() -> Result<(), Failed> {
 fn fail_on_loss() -> Result<(), Failed> {
     let command = [workload(), "storm".into(), "2000".into(), "2".into()];
     let recording = record(
-        &["--sample", "0", "--ring", "4", "--fail-on-loss"],
+        &["--sample", "0", "--ring", "64", "--fail-on-loss"],
         &command,
     )?;
     equal!(recording.output.status.code(), Some(3));
