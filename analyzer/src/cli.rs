@@ -104,6 +104,9 @@ pub struct Tree {
     /// Print equal siblings one by one
     #[arg(long)]
     pub all: bool,
+    /// Print command lines whole, however long they are
+    #[arg(long)]
+    pub wide: bool,
 }
 
 /// `whence who`
@@ -125,6 +128,9 @@ pub struct Who {
     /// Print all chains, not only the ten with the most runs
     #[arg(long)]
     pub all: bool,
+    /// Print command lines whole, however long they are
+    #[arg(long)]
+    pub wide: bool,
 }
 
 /// `whence why`

@@ -28,13 +28,30 @@ fn equal_siblings_are_one_line_with_their_number() {
         complete: nothing was lost
         1 systemd  /sbin/init  since 12:00:00
         ├─ 50 cron  /usr/sbin/cron  since 12:00:00
-        │  └─ date ×4  /bin/date +%s  13:00:00–13:00:03
+        │  └─ date ×4  /bin/date +%s  13:00:00.000–13:00:03.005
         └─ 51 sshd  /usr/sbin/sshd -D  since 12:00:00
-           └─ 200 bash  /bin/bash  13:00:05–13:00:09, exit 3
+           └─ 200 bash  /bin/bash  13:00:05.000 4.0 s, exit 3
         ",
     );
     let all = answer(&recording, &["tree", "--all"]);
     assert_eq!(all.matches("date  /bin/date").count(), 4, "{all}");
+    assert!(all.contains("/bin/date +%s  13:00:01.000 5.0 ms"), "{all}");
+}
+
+#[test]
+fn long_command_lines_are_cut_unless_they_are_wanted_whole() {
+    let long = "x".repeat(500);
+    let story = Story::new("web1")
+        .running(1, 0, "systemd", "/sbin/init")
+        .run(1_000, 1, 60, &["/bin/echo", &long]);
+    let (_dir, recording) = recorded(story);
+    for args in [["tree"].as_slice(), &["who", "echo"]] {
+        let text = answer(&recording, args);
+        let widest = text.lines().map(|l| l.chars().count()).max();
+        assert!(widest <= Some(200) && text.contains('…'), "{text}");
+        let text = answer(&recording, &[args, &["--wide"]].concat());
+        assert!(text.contains(&long), "{text}");
+    }
 }
 
 #[test]

@@ -74,7 +74,7 @@ pub fn run(args: &Tree) -> Result<()> {
         }
         let screen = answer.screen;
         let matched = part.is_filtered.then_some(&part.matched);
-        draw::Drawing::new(forest, &part.shown, matched, args.all, screen)
+        draw::Drawing::new(forest, &part.shown, matched, (args.all, args.wide), screen)
             .each(|line| answer.line(&line))?;
     }
     answer.finish()

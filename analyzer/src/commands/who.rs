@@ -51,6 +51,7 @@ pub async fn run(args: &Who) -> Result<()> {
             found: &found,
             stacks: &stacks,
             screen: answer.screen,
+            wide: args.wide,
         };
         for line in view.lines(&args.pattern, &chains, shown) {
             answer.line(&line)?;

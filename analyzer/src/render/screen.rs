@@ -4,6 +4,8 @@ use std::io::IsTerminal as _;
 
 /// Columns where the width is not known.
 const DEFAULT_WIDTH: usize = 100;
+/// Columns of a line that nobody looks at on a terminal.
+const LINE_ELSEWHERE: usize = 200;
 /// Columns below which nothing is laid out any narrower.
 const LEAST_WIDTH: usize = 40;
 
@@ -34,6 +36,16 @@ impl Screen {
                 .max(LEAST_WIDTH),
             is_terminal,
             colour: is_terminal && !dumb && !no_colour,
+        }
+    }
+
+    /// Columns of the longest line; without bound if lines are wanted whole.
+    #[must_use]
+    pub fn line(&self, whole: bool) -> usize {
+        match (whole, self.is_terminal) {
+            (true, _) => usize::MAX,
+            (false, true) => self.width,
+            (false, false) => LINE_ELSEWHERE,
         }
     }
 

@@ -102,6 +102,27 @@ pub fn time(wall_us: i64) -> String {
     }
 }
 
+/// The same to the millisecond.
+#[must_use]
+pub fn fine_time_near(wall_us: i64, near_us: i64) -> String {
+    let millis = match Timestamp::from_microsecond(wall_us) {
+        Ok(time) => time.strftime("%.3f").to_string(),
+        Err(_) => String::new(),
+    };
+    time_near(wall_us, near_us) + &millis
+}
+
+/// From when to when: to the millisecond if the seconds say little.
+#[must_use]
+pub fn span_near(from_us: i64, to_us: i64, near_us: i64) -> (String, String) {
+    const FINE_US: i64 = 5_000_000;
+    let time = match to_us.saturating_sub(from_us) < FINE_US {
+        true => fine_time_near,
+        false => time_near,
+    };
+    (time(from_us, near_us), time(to_us, from_us))
+}
+
 /// Columns that a text takes.
 #[must_use]
 pub fn width(text: &str) -> usize {
@@ -187,5 +208,19 @@ mod tests {
         let noon = 1_700_000_000_000_000;
         assert_eq!(time_near(noon, noon), "22:13:20");
         assert_eq!(time_near(0, noon), "1970-01-01 00:00:00");
+    }
+
+    #[test]
+    fn a_short_span_is_said_to_the_millisecond() {
+        let noon = 1_700_000_000_000_000;
+        let span = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+        assert_eq!(
+            span_near(noon, noon + 12_345, noon),
+            span("22:13:20.000", "22:13:20.012")
+        );
+        assert_eq!(
+            span_near(noon, noon + 60_000_000, noon),
+            span("22:13:20", "22:14:20")
+        );
     }
 }

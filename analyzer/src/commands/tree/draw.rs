@@ -20,6 +20,8 @@ pub(super) struct Drawing<'a> {
     forest: &'a Forest,
     matched: Option<&'a HashSet<u32>>,
     screen: Screen,
+    /// Whether command lines are shown whole.
+    wide: bool,
     /// Children that are shown, by parent, folded ones together.
     groups: HashMap<Option<u32>, Vec<Vec<u32>>>,
 }
@@ -33,12 +35,13 @@ struct Line<'a> {
 }
 
 impl<'a> Drawing<'a> {
-    /// A drawing of these nodes, which are in pre-order.
+    /// A drawing of these nodes, which are in pre-order: all one by one, and
+    /// with whole command lines, if that is wanted.
     pub(super) fn new(
         forest: &'a Forest,
         shown: &[u32],
         matched: Option<&'a HashSet<u32>>,
-        all: bool,
+        (all, wide): (bool, bool),
         screen: Screen,
     ) -> Self {
         let mut children: HashMap<Option<u32>, Vec<u32>> = HashMap::new();
@@ -61,6 +64,7 @@ impl<'a> Drawing<'a> {
             forest,
             matched,
             screen,
+            wide,
             groups,
         }
     }
@@ -125,11 +129,8 @@ impl<'a> Drawing<'a> {
         let cmdline = forest.cmdline(node).map(printable).unwrap_or_default();
         let cmdline = if cmdline == name { "".into() } else { cmdline };
         let used = text::width(before) + text::width(&who) + text::width(&when) + 4;
-        let columns = self.screen.width.saturating_sub(used).max(LEAST_CMDLINE);
-        let cmdline = match self.screen.is_terminal {
-            true => text::fit(&cmdline, columns),
-            false => cmdline.into_owned(),
-        };
+        let columns = self.screen.line(self.wide).saturating_sub(used);
+        let cmdline = text::fit(&cmdline, columns.max(LEAST_CMDLINE));
         let who = match matched && self.matched.is_some() {
             true => self.screen.bold(&who),
             false => who,
@@ -138,16 +139,16 @@ impl<'a> Drawing<'a> {
         format!("{before}{who}{gap}{cmdline}  {}", self.screen.dim(&when))
     }
 
-    /// From when to when, and how it ended.
+    /// From when, for how long, and how it ended.
     fn life(&self, node: u32) -> String {
         let forest = self.forest;
         let clock = forest.boot.clock;
         let start = forest.start_us(node);
         let mut life = match forest.end_ns(node) {
             Some(end_ns) => {
-                let end = text::time_near(clock.wall_us(end_ns), start);
-                let began = text::time_near(start, clock.wall_us(clock.boot_ns));
-                format!("{began}–{end}")
+                let began = text::fine_time_near(start, clock.wall_us(clock.boot_ns));
+                let took = end_ns.saturating_sub(forest.start_ns(node));
+                format!("{began} {}", text::duration(took))
             }
             None => format!(
                 "since {}",
@@ -173,11 +174,8 @@ impl<'a> Drawing<'a> {
             .map(|n| clock.wall_us(forest.end_ns(*n).unwrap_or(forest.start_ns(*n))))
             .max()
             .unwrap_or(0);
-        let mut lives = format!(
-            "{}–{}",
-            text::time_near(first, near),
-            text::time_near(last, first)
-        );
+        let (first, last) = text::span_near(first, last, near);
+        let mut lives = format!("{first}–{last}");
         if let Some(end) = ending(forest, group[0]) {
             lives.push_str(&format!(", {end}"));
         }

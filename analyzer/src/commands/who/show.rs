@@ -15,8 +15,6 @@ const EXAMPLES: usize = 3;
 const ROOT_LINKS: usize = 2;
 /// See [`ROOT_LINKS`].
 const END_LINKS: usize = 8;
-/// Lines that a whole command line takes at most on a terminal.
-const WHOLE_LINES: usize = 2;
 /// Lines for a call path.
 const STACK_LINES: usize = 3;
 /// Columns that a command line keeps however deep it is indented.
@@ -32,6 +30,8 @@ pub(super) struct View<'a> {
     pub(super) found: &'a Found,
     pub(super) stacks: &'a Stacks,
     pub(super) screen: Screen,
+    /// Whether command lines are shown whole.
+    pub(super) wide: bool,
 }
 
 impl View<'_> {
@@ -115,8 +115,10 @@ impl View<'_> {
         }
         let (first, last) = (clock.wall_us(chain.first_ns), clock.wall_us(chain.last_ns));
         if chain.runs > 1 {
-            let last = text::time_near(last, first);
-            parts.push(format!("{} to {last} UTC", text::time(first)));
+            let begin = text::time(first);
+            let date = begin.split(' ').next().unwrap_or_default();
+            let (first, last) = text::span_near(first, last, first);
+            parts.push(format!("{date} {first} to {last} UTC"));
         } else {
             let since = if chain.runs == 0 { "since " } else { "" };
             parts.push(format!("{since}{} UTC", text::time(last)));
@@ -217,7 +219,10 @@ impl View<'_> {
         let before = format!("   {}{name}", branch(depth));
         let gap = NAME_COLUMNS.saturating_sub(text::width(&before)).max(2);
         let used = text::width(&before) + gap + text::width(since) + 2;
-        let columns = self.screen.width.saturating_sub(used).max(LEAST_CMDLINE);
+        let columns = match self.wide {
+            true => usize::MAX,
+            false => self.screen.width.saturating_sub(used).max(LEAST_CMDLINE),
+        };
         let cmdline = text::fit(cmdline, columns);
         let blank = " ".repeat(gap);
         if cmdline.is_empty() && since.is_empty() {
@@ -250,8 +255,9 @@ impl View<'_> {
             .map_or(1, |e| text::count(e.runs as i64).len());
         for example in chain.examples.iter().take(EXAMPLES) {
             let count = text::count(example.runs as i64);
-            let cmdline = self.whole(&example.cmdline);
-            lines.push(format!("   {count:>widest$}× {cmdline}"));
+            let before = format!("   {count:>widest$}× ");
+            let cmdline = self.rest(&before, &example.cmdline);
+            lines.push(format!("{before}{cmdline}"));
         }
         let more = chain.examples.len().saturating_sub(EXAMPLES);
         if more > 0 {
@@ -260,14 +266,11 @@ impl View<'_> {
         }
     }
 
-    /// A command line as good as whole: some are longer than all else that is
-    /// said. Off a terminal nothing is cut, since it may be what is looked for.
-    fn whole(&self, cmdline: &str) -> String {
-        let cmdline = printable(cmdline);
-        match self.screen.is_terminal {
-            true => text::fit(&cmdline, WHOLE_LINES * self.screen.width),
-            false => cmdline.into_owned(),
-        }
+    /// A command line that ends a line which begins like that.
+    fn rest(&self, before: &str, cmdline: &str) -> String {
+        let columns = self.screen.line(self.wide);
+        let columns = columns.saturating_sub(text::width(before));
+        text::fit(&printable(cmdline), columns.max(LEAST_CMDLINE))
     }
 
     fn parent(&self, chain: &Chain, forest: &Forest, lines: &mut Vec<String>) {
@@ -278,12 +281,9 @@ impl View<'_> {
             None => format!("{} processes", text::count(link.processes as i64)),
         };
         let cmdline = link.cmdline.as_deref().unwrap_or(&link.comm);
-        lines.push(format!(
-            "   {} {}, {pid}: {}",
-            self.screen.bold("from"),
-            printable(&link.comm),
-            self.whole(cmdline)
-        ));
+        let who = format!("{}, {pid}: ", printable(&link.comm));
+        let cmdline = self.rest(&format!("   from {who}"), cmdline);
+        lines.push(format!("   {} {who}{cmdline}", self.screen.bold("from")));
     }
 
     fn caller(&self, chain: &Chain, lines: &mut Vec<String>) {
