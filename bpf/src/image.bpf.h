@@ -172,7 +172,10 @@ static __always_inline void output_image(struct image_scratch *scratch,
 		.progress = &scratch->argv,
 	};
 	copy_argv(&copy);
+	/* Of what could not be read, at most argv itself: the rest was environment. */
 	image->argv_unread = scratch->argv.unread + bytes - scratch->argv.done;
+	if (image->argv_unread > image->argv_bytes)
+		image->argv_unread = image->argv_bytes;
 	bpf_dynptr_write(&record, 0, image, sizeof(*image), 0);
 	bpf_ringbuf_submit_dynptr(&record, wakeup_flags(&life));
 }

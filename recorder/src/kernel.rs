@@ -38,12 +38,16 @@ struct Symbol {
 struct Module {
     name: String,
     base: u64,
+    /// Address after its last; what lies beyond is not its code.
+    end: u64,
 }
 
 /// The kernel proper, as a module.
 pub const KERNEL: &str = "[kernel]";
 /// Where kallsyms puts BPF programs.
 const BPF: &str = "bpf";
+/// No BPF program is longer: a million instructions of a few bytes each.
+const MAX_BPF_BYTES: u64 = 16 << 20;
 
 impl Symbols {
     /// Reads the symbols of the running kernel; none if it does not show them.
@@ -61,11 +65,11 @@ impl Symbols {
     #[must_use]
     pub fn parse(mut kallsyms: impl BufRead, modules: &str) -> Self {
         let mut this = Self::default();
-        let bases: HashMap<&str, u64> = modules.lines().filter_map(module_base).collect();
+        let ranges: Ranges<'_> = modules.lines().filter_map(module_range).collect();
         let mut line = String::new();
         // Line by line: the whole text is larger than what is kept of it.
         while kallsyms.read_line(&mut line).is_ok_and(|n| n > 0) {
-            this.add(&line, &bases);
+            this.add(&line, &ranges);
             line.clear();
         }
         this.symbols.sort_by_key(|s| s.address);
@@ -74,31 +78,37 @@ impl Symbols {
         this
     }
 
-    fn add(&mut self, line: &str, bases: &HashMap<&str, u64>) -> Option<()> {
+    fn add(&mut self, line: &str, ranges: &Ranges<'_>) -> Option<()> {
         let mut fields = line.split_ascii_whitespace();
         let address = u64::from_str_radix(fields.next()?, 16).ok()?;
         let kind = fields.next()?;
         let name = fields.next()?;
         let module = fields.next().map_or(KERNEL, |m| m.trim_matches(['[', ']']));
-        let is_base = name == "_stext" && module == KERNEL;
-        if address == 0 || !(matches!(kind, "t" | "T" | "w" | "W") || is_base) {
+        let bound = module == KERNEL && matches!(name, "_stext" | "_etext");
+        if address == 0 || !(matches!(kind, "t" | "T" | "w" | "W") || bound) {
             return None;
         }
-        let module = self.module(module, bases);
-        if is_base {
-            self.modules[usize::from(module)].base = address;
+        let module = self.module(module, ranges);
+        if bound {
+            let kernel = &mut self.modules[usize::from(module)];
+            match name {
+                "_stext" => kernel.base = address,
+                _ => kernel.end = address,
+            }
         }
         self.push(address, name, module);
         Some(())
     }
 
-    fn module(&mut self, name: &str, bases: &HashMap<&str, u64>) -> u16 {
+    fn module(&mut self, name: &str, ranges: &Ranges<'_>) -> u16 {
         // Symbols of a module stand together: it is nearly always the last.
         let known = self.modules.iter().rposition(|m| m.name == name);
         let index = known.unwrap_or_else(|| {
+            let (base, end) = ranges.get(name).copied().unwrap_or((0, u64::MAX));
             self.modules.push(Module {
                 name: name.into(),
-                base: bases.get(name).copied().unwrap_or(0),
+                base,
+                end,
             });
             self.modules.len() - 1
         });
@@ -134,6 +144,14 @@ impl Symbols {
         let at = symbol.name as usize;
         let function = self.names.get(at..at + usize::from(symbol.name_len))?;
         let module = &self.modules[usize::from(symbol.module)];
+        let end = match module.name.as_str() {
+            BPF => symbol.address + MAX_BPF_BYTES,
+            _ => module.end,
+        };
+        // Code that was loaded since lies beyond all that was there.
+        if address >= end {
+            return None;
+        }
         // A BPF program has no module to be relative to.
         let base = if module.name == BPF {
             symbol.address
@@ -148,12 +166,17 @@ impl Symbols {
     }
 }
 
-fn module_base(line: &str) -> Option<(&str, u64)> {
-    let name = line.split_ascii_whitespace().next()?;
-    let address = line
-        .split_ascii_whitespace()
-        .find_map(|f| f.strip_prefix("0x"))?;
-    Some((name, u64::from_str_radix(address, 16).ok()?))
+/// First address of modules and the one after their last, by name.
+type Ranges<'a> = HashMap<&'a str, (u64, u64)>;
+
+/// A line of `/proc/modules`: name, size, …, address.
+fn module_range(line: &str) -> Option<(&str, (u64, u64))> {
+    let mut fields = line.split_ascii_whitespace();
+    let name = fields.next()?;
+    let size: u64 = fields.next()?.parse().ok()?;
+    let address = fields.find_map(|f| f.strip_prefix("0x"))?;
+    let base = u64::from_str_radix(address, 16).ok()?;
+    Some((name, (base, base.saturating_add(size))))
 }
 
 /// Build-id of the running kernel, in hexadecimal digits.
@@ -206,10 +229,11 @@ ffffffff81000000 T _stext
 ffffffff81000100 T do_fork
 ffffffff81000100 T __do_fork_alias
 ffffffff81000200 D some_data
+ffffffff82000000 T _etext
 ffffffffa0000010 t ext4_read\t[ext4]
 ffffffffa0001000 t bpf_prog_0123456789abcdef_on_fork\t[bpf]
 ";
-    const MODULES: &str = "ext4 1000000 1 - Live 0xffffffffa0000000\n";
+    const MODULES: &str = "ext4 4096 1 - Live 0xffffffffa0000000\n";
 
     #[test]
     fn an_address_is_named_after_the_function_that_holds_it() {
@@ -222,6 +246,14 @@ ffffffffa0001000 t bpf_prog_0123456789abcdef_on_fork\t[bpf]
         let place = symbols.place(0xffff_ffff_a000_1004).unwrap();
         assert_eq!((place.module, place.offset), ("bpf", 4));
         assert_eq!(symbols.place(0x1000), None);
+        // Where no code was when the names were read.
+        assert_eq!(
+            symbols
+                .place(0xffff_ffff_a000_0fff + 1 - 0x800)
+                .map(|p| p.module),
+            Some("ext4")
+        );
+        assert_eq!(symbols.place(0xffff_ffff_9000_0000), None);
     }
 
     #[test]
