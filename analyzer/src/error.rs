@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use datafusion::error::DataFusionError;
+use whence_schemas::TABLES;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -109,7 +110,10 @@ impl From<DataFusionError> for Error {
                 "a segment of the recording is corrupt: its content cannot be decoded".into(),
             ),
             DataFusionError::SQL(e, _) => Self::Query(plain(&e.to_string())),
-            root => Self::Query(plain(&root.strip_backtrace())),
+            root => match plain(&root.strip_backtrace()) {
+                text if text.starts_with("LIMIT must be") => Self::Usage(text),
+                text => Self::Query(missing_table(&text).unwrap_or(text)),
+            },
         }
     }
 }
@@ -130,8 +134,22 @@ fn plain(text: &str) -> String {
     }
     match text.split_once('\n') {
         Some((first, _)) if first.contains("Did you mean") => first.to_owned(),
-        _ => text.to_owned(),
+        _ => text.lines().map(str::trim).collect::<Vec<_>>().join(" "),
     }
+}
+
+/// That there is no such table, with those that there are.
+fn missing_table(text: &str) -> Option<String> {
+    let name = text.strip_prefix("table '")?.strip_suffix("' not found")?;
+    let name = name.strip_prefix("datafusion.public.").unwrap_or(name);
+    let names = || TABLES.iter().map(|def| def.name);
+    let like = |table: &str| strsim::jaro_winkler(table, name);
+    let near: Vec<&str> = names().filter(|table| like(table) > 0.75).collect();
+    let hint = match near.is_empty() {
+        true => format!("the tables are {}", names().collect::<Vec<_>>().join(", ")),
+        false => format!("near names: {}", near.join(", ")),
+    };
+    Some(format!("table {name:?} not found; {hint}"))
 }
 
 impl From<arrow::error::ArrowError> for Error {

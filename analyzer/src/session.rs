@@ -6,7 +6,7 @@
 //! query in a bug report, must not write or read files.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -108,6 +108,7 @@ impl Session {
         if !self.allow_write {
             refuse_writing(&statement)?;
         }
+        self.spare_recordings(&statement)?;
         let plan = state.statement_to_plan(statement).await?;
         self.check(&plan)?;
         Ok(self.context.execute_logical_plan(plan).await?)
@@ -132,6 +133,35 @@ impl Session {
             return Ok(frame);
         }
         Ok(frame.with_param_values(values)?)
+    }
+
+    /// Refuses to copy rows into what they are read from.
+    fn spare_recordings(&self, statement: &Statement) -> Result<()> {
+        let target = match statement {
+            Statement::Explain(explain) => return self.spare_recordings(&explain.statement),
+            Statement::CopyTo(copy) => copy.target.as_str(),
+            _ => return Ok(()),
+        };
+        let path = Path::new(target.strip_prefix("file://").unwrap_or(target));
+        // What is not there yet is made in the nearest folder that is.
+        let real = path
+            .ancestors()
+            .map(|p| {
+                if p.as_os_str().is_empty() {
+                    Path::new(".")
+                } else {
+                    p
+                }
+            })
+            .find_map(|p| p.canonicalize().ok());
+        let inside = |dir: &PathBuf| real.as_ref().is_some_and(|real| real.starts_with(dir));
+        match self.recordings.all.iter().find(|r| inside(&r.dir)) {
+            Some(recording) => Err(Error::Usage(format!(
+                "{target:?} lies in the recording {}; write to a place outside of it",
+                recording.dir.display()
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn check(&self, plan: &LogicalPlan) -> Result<()> {

@@ -155,6 +155,24 @@ fn every_column_of_a_named_query_is_described() {
 }
 
 #[test]
+fn orphans_that_still_live_are_listed() {
+    let story = Story::new("web1")
+        .running(1, 0, "systemd", "/sbin/init")
+        .running(50, 1, "sh", "/bin/sh")
+        .fork(10, 50, 60)
+        .fork(11, 50, 61)
+        .exit(20, 50, 0)
+        .exit(30, 60, 0);
+    let (_dir, recording) = recorded(story);
+    let found = rows(&recording, &["orphans"]);
+    let told: Vec<Value> = found
+        .iter()
+        .map(|row| json!([row["pid"], row["outlived_ms"]]))
+        .collect();
+    assert_eq!(json!(told), json!([[61, null], [60, 10.0]]));
+}
+
+#[test]
 fn a_periodic_job_is_found_by_name() {
     let (_dir, recording) = recorded(host());
     let found = rows(&recording, &["periodic_jobs"]);
@@ -199,6 +217,15 @@ fn statements_that_do_more_than_ask_are_refused() {
         assert!(said.contains("--allow-write"), "{sql}: {said}");
     }
     assert!(!file.exists());
+    for target in [recording.join("out.csv"), recording.join("new/out.csv")] {
+        let copy = format!("COPY (SELECT 1) TO '{}'", target.display());
+        let said = refused(&on(&recording, &["query", "--allow-write", &copy]), 2);
+        assert!(said.contains("lies in the recording"), "{said}");
+        assert!(!target.exists());
+    }
+    answer(&recording, &["query", "--allow-write", &copy]);
+    assert!(file.exists());
+    std::fs::remove_file(&file).unwrap();
     let said = refused(
         &on(&recording, &["query", "SELECT * FROM '/etc/passwd'"]),
         1,
@@ -216,6 +243,23 @@ fn errors_of_sql_name_the_place_and_near_names() {
     );
     let said = refused(&on(&recording, &["query", "SELECT * FORM exec"]), 1);
     assert!(said.contains("Line: 1, Column:"), "{said}");
+    let said = refused(&on(&recording, &["query", "SELECT * FROM exce"]), 1);
+    assert_eq!(
+        said.trim(),
+        "whence: failed to run the query: table \"exce\" not found; near names: exec"
+    );
+    let said = refused(&on(&recording, &["query", "SELECT * FROM zzz"]), 1);
+    assert!(
+        said.contains("the tables are ") && said.contains("exec, "),
+        "{said}"
+    );
+    let said = refused(&on(&recording, &["query", "SELECT nofn(1)"]), 1);
+    assert!(
+        !said.contains("\\n") && said.contains("Did you mean"),
+        "{said}"
+    );
+    let negative = ["query", "deepest_chains", "--param", "rows=-1"];
+    refused(&on(&recording, &negative), 2);
     let said = refused(&on(&recording, &["query", "who_run"]), 2);
     assert!(said.contains("the nearest is who_runs"), "{said}");
 }
