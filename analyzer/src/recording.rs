@@ -235,6 +235,11 @@ fn has_manifest(dir: &Path) -> bool {
     }
 }
 
+/// Whether its name is that of a recording.
+fn is_named(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == layout::EXTENSION)
+}
+
 fn newest(dir: &Path) -> Result<PathBuf> {
     let written = |path: &PathBuf| {
         let written = fs::symlink_metadata(layout::manifest(path)).and_then(|m| m.modified());
@@ -242,7 +247,7 @@ fn newest(dir: &Path) -> Result<PathBuf> {
     };
     recordings_in(dir)?
         .into_iter()
-        .filter(|path| path.extension().is_some_and(|e| e == layout::EXTENSION))
+        .filter(|path| is_named(path) && has_manifest(path))
         .max_by_key(written)
         .ok_or_else(|| {
             Error::NoRecording(
@@ -262,7 +267,7 @@ fn recordings_in(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        if has_manifest(&path) {
+        if has_manifest(&path) || (is_named(&path) && path.is_dir()) {
             found.push(path);
         }
     }

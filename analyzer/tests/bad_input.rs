@@ -93,11 +93,12 @@ fn a_manifest_that_is_no_file_is_refused_at_once() {
         let said = refused(&on(recording, &["info"]), 4);
         assert!(said.contains("it is not a regular file"), "{said}");
     }
+    fs::create_dir(dir.path().join("empty.whence")).unwrap();
     refused(&on(dir.path(), &["info"]), 4);
     host().write(dir.path(), "good");
     let text = answer(dir.path(), &["who", "date"]);
     assert!(text.contains("date: 50 runs"), "{text}");
-    for name in ["fifo.whence", "link.whence"] {
+    for name in ["fifo.whence", "link.whence", "empty.whence"] {
         let named = |l: &str| l.starts_with("damaged: ") && l.contains(name);
         assert!(text.lines().any(named), "{text}");
     }
