@@ -88,7 +88,7 @@ pub struct Args {
     pub system_wide: bool,
 
     /// Command to record, with its arguments
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
 
@@ -183,6 +183,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_dashes_may_be_left_out_before_a_command() {
+        let args = Args::parse_from(["whence-record", "--print", "ls", "-d", "--help"]);
+        assert_eq!(args.command, ["ls", "-d", "--help"]);
+        assert!(args.print && args.duration.is_none());
+        assert!(Args::try_parse_from(["whence-record", "--no-such-option"]).is_err());
     }
 
     #[test]
