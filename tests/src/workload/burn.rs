@@ -20,23 +20,6 @@ fn cpu_time() -> Duration {
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
 
-/// Spins until this process has used that much CPU time, however long it takes
-/// on a machine that has other things to do.
-pub(crate) fn use_cpu(time: Duration) {
-    let used = || {
-        let mut used = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        // SAFETY: `used` is valid for writes.
-        unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut used) };
-        Duration::new(used.tv_sec.unsigned_abs(), used.tv_nsec as u32)
-    };
-    while used() < time {
-        spin(Duration::from_millis(1));
-    }
-}
-
 /// Spends `ms` milliseconds: half, three tenths and a fifth in three functions.
 pub(crate) fn burn(ms: usize) {
     // In small turns, so that a disturbance hits all alike.

@@ -68,7 +68,7 @@ fn end(case: i32) -> ! {
         3 => raise(libc::SIGTERM),
         4 => raise(libc::SIGABRT),
         _ => {
-            super::burn::use_cpu(Duration::from_millis(200));
+            super::burn::spin(Duration::from_millis(200));
             exit_now(3)
         }
     }
