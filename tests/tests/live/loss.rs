@@ -43,13 +43,21 @@ fn small_ring() -> Result<(), Failed> {
     equal!(causes, [serde_json::json!({"cause": "ring full"})]);
     ensure!(recording.said().contains("LOST"), "{}", recording.said());
     // Whether it found something or not, an answer says what it may not know.
-    let output = recording.whence(&["who", "whence-workload"])?;
-    let answer = [output.stdout, output.stderr].concat();
-    let answer = String::from_utf8_lossy(&answer);
-    ensure!(
-        answer.contains("lost"),
-        "the answer does not say so: {answer}"
-    );
+    for question in [
+        ["info"].as_slice(),
+        &["tree"],
+        &["who", "whence-workload"],
+        &["replay"],
+        &["query", "SELECT count(*) FROM exec"],
+    ] {
+        let output = recording.whence(question)?;
+        let answer = [output.stdout, output.stderr].concat();
+        let answer = String::from_utf8_lossy(&answer);
+        ensure!(
+            answer.contains("lost"),
+            "{question:?} is not told of the loss: {answer}"
+        );
+    }
     Ok(())
 }
 

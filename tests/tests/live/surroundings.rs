@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use libtest_mimic::Failed;
 use serde_json::Value;
 use tempfile::TempDir;
-use whence_tests::{Turn, program, run, workload};
+use whence_tests::{Turn, finish, program, run, workload};
 
 use super::{Test, ensure, equal, no_mount_namespace, test};
 
@@ -247,8 +247,7 @@ fn command_ends() -> Result<(), Failed> {
     let mut recorder = Command::new(program("whence-record"))
         .arg("-o")
         .arg(&target)
-        .arg("--print")
-        .args(["--", "/bin/sleep", "4711"])
+        .args(["--print", "-d", "60s", "--", "/bin/sleep", "4711"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -259,11 +258,11 @@ fn command_ends() -> Result<(), Failed> {
         use std::io::BufRead as _;
         std::io::BufReader::new(stdout).read_line(&mut line)?;
     }
-    ensure!(line.ends_with(" /bin/sleep 4711\n"), "it printed {line}");
     // SAFETY: the pid is of our child, which has not been waited for.
     unsafe { libc::kill(recorder.id().cast_signed(), libc::SIGTERM) };
-    let status = recorder.wait()?;
-    equal!(status.code(), Some(128 + libc::SIGTERM));
+    let output = finish(recorder)?;
+    ensure!(line.ends_with(" /bin/sleep 4711\n"), "it printed {line}");
+    equal!(output.status.code(), Some(128 + libc::SIGTERM));
     equal!(state(&target)?, "finished");
     let ended = query(
         dir.path(),
