@@ -22,31 +22,35 @@ fn cpu_time() -> Duration {
 
 /// Spends `ms` milliseconds: half, three tenths and a fifth in three functions.
 pub(crate) fn burn(ms: usize) {
-    // In small turns, so that a disturbance hits all alike.
+    // In small turns, so that a disturbance hits all alike; of uneven length, or
+    // a sampler in step with them would always find the same function.
+    let mut random: u32 = 1;
     for _ in 0..ms / 10 {
-        whence_half();
-        whence_three_tenths();
-        whence_fifth();
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let tenth_us = 500 + u64::from(random >> 16) % 1_000;
+        whence_half(5 * tenth_us);
+        whence_three_tenths(3 * tenth_us);
+        whence_fifth(2 * tenth_us);
     }
 }
 
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn whence_half() {
-    spin(Duration::from_micros(5_000));
+extern "C" fn whence_half(us: u64) {
+    spin(Duration::from_micros(us));
     std::hint::black_box(());
 }
 
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn whence_three_tenths() {
-    spin(Duration::from_micros(3_000));
+extern "C" fn whence_three_tenths(us: u64) {
+    spin(Duration::from_micros(us));
     std::hint::black_box(());
 }
 
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn whence_fifth() {
-    spin(Duration::from_micros(2_000));
+extern "C" fn whence_fifth(us: u64) {
+    spin(Duration::from_micros(us));
     std::hint::black_box(());
 }
