@@ -50,8 +50,10 @@ pub struct Forest {
     numbering: Numbering,
     /// Nodes in pre-order.
     order: Vec<u32>,
+    /// The row of each node: files are in pre-order, nodes in order of starts.
+    row: Vec<u32>,
     batches: Vec<RecordBatch>,
-    /// First node of each batch.
+    /// First row of each batch.
     starts: Vec<usize>,
 }
 
@@ -99,13 +101,13 @@ impl Forest {
             parent: Vec::new(),
             numbering: Numbering::default(),
             order: Vec::new(),
+            row: Vec::new(),
             batches: Vec::new(),
             starts: Vec::new(),
         }
     }
 
-    /// Links rows that are in ascending order of their upid; `None` if they are
-    /// not.
+    /// Links rows that are each of another process; `None` if they are not.
     fn of(boot: &Boot, mut batches: Vec<RecordBatch>) -> Option<Self> {
         batches.retain(|batch| batch.num_rows() > 0);
         let column = |batch: &RecordBatch, name: &str| {
@@ -113,32 +115,33 @@ impl Forest {
             Some(column.as_primitive_opt::<Int64Type>()?.clone())
         };
         let mut forest = Self::empty(boot);
-        let mut parents = Vec::new();
+        let (mut upids, mut parents) = (Vec::new(), Vec::new());
         for batch in &batches {
-            forest.starts.push(forest.upid.len());
+            forest.starts.push(upids.len());
             let upid = column(batch, "upid")?;
             if upid.null_count() > 0 {
                 return None;
             }
-            forest.upid.extend_from_slice(upid.values());
+            upids.extend_from_slice(upid.values());
             parents.extend(column(batch, "parent_upid")?.iter());
         }
-        if !forest.upid.is_sorted_by(|a, b| a < b) || u32::try_from(forest.upid.len()).is_err() {
+        let mut row: Vec<u32> = (0..u32::try_from(upids.len()).ok()?).collect();
+        row.sort_by_key(|row| upids[*row as usize]);
+        forest.upid = row.iter().map(|row| upids[*row as usize]).collect();
+        if !forest.upid.is_sorted_by(|a, b| a < b) {
             return None;
         }
-        forest.parent = parents
-            .into_iter()
-            .map(|parent| forest.node_of(parent?))
+        forest.parent = row
+            .iter()
+            .map(|row| forest.node_of(parents[*row as usize]?))
             .collect();
+        forest.row = row;
         forest.numbering = tree::number(&forest.parent);
         for cut in &forest.numbering.cut {
             forest.parent[*cut as usize] = None;
         }
         forest.cycles = forest.numbering.cut.len();
-        forest.order = vec![0; forest.upid.len()];
-        for (node, at) in forest.numbering.first.iter().enumerate() {
-            forest.order[*at as usize] = node as u32;
-        }
+        forest.order = forest.numbering.order();
         forest.batches = batches;
         Some(forest)
     }
@@ -276,9 +279,9 @@ impl Forest {
     }
 
     fn place(&self, node: u32) -> (&RecordBatch, usize) {
-        let node = node as usize;
-        let batch = self.starts.partition_point(|start| *start <= node) - 1;
-        (&self.batches[batch], node - self.starts[batch])
+        let row = self.row[node as usize] as usize;
+        let batch = self.starts.partition_point(|start| *start <= row) - 1;
+        (&self.batches[batch], row - self.starts[batch])
     }
 
     fn number<T: ArrowPrimitiveType>(&self, node: u32, column: &str) -> Option<T::Native> {

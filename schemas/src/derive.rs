@@ -4,7 +4,9 @@
 //! the end of a recording; the analyzer does it where a recording was cut off
 //! before that, or where several recordings of one boot are merged.
 //!
-//! - One row per process, in order of `upid`, which is the order of starts.
+//! - One row per process, in pre-order of the tree: a subtree is a run of rows,
+//!   its command lines are alike, and its numbers grow by one, so that it packs
+//!   well and a question about it reads little. Siblings are in order of starts.
 //! - The **parent** is the one that forked it; else the parent that the
 //!   snapshot saw; else the one at its exec. Never the reaper.
 //! - The **image** (program, arguments, user, cgroup) is that of the last
@@ -32,7 +34,7 @@ use arrow::{array::AsArray as _, compute::is_not_null};
 use crate::table::BOOT_ID;
 use crate::tree::{self, Numbering};
 use crate::{Result, ids, process};
-use nodes::Nodes;
+use nodes::{Nodes, permuted};
 use rows::{Kind, NONE, Rows, table_error};
 
 /// Rows of `process` that were true at one moment.
@@ -154,6 +156,14 @@ pub fn process_table(events: &Events<'_>) -> Result<(Processes, Report)> {
             .map(|cut| nodes.upid[*cut as usize])
             .collect(),
     };
+    let order = numbering.order();
+    nodes.reorder(&order);
+    let numbering = Numbering {
+        depth: permuted(&numbering.depth, &order),
+        first: permuted(&numbering.first, &order),
+        last: permuted(&numbering.last, &order),
+        cut: Vec::new(),
+    };
     let processes = Processes {
         rows,
         nodes,
@@ -180,7 +190,7 @@ impl Processes {
         self.nodes.upid.is_empty()
     }
 
-    /// All of them as batches of table `process`, in order.
+    /// All of them as batches of table `process`, in pre-order.
     pub fn batches<'a>(&'a self, boot_id: &'a str) -> impl Iterator<Item = Result<RecordBatch>> {
         let columns: Vec<usize> = (0..=process::DEF.columns.len()).collect();
         self.ranges()

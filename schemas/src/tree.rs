@@ -15,6 +15,18 @@ pub struct Numbering {
     pub cut: Vec<u32>,
 }
 
+impl Numbering {
+    /// The nodes in pre-order.
+    #[must_use]
+    pub fn order(&self) -> Vec<u32> {
+        let mut order = vec![0; self.first.len()];
+        for (node, at) in self.first.iter().enumerate() {
+            order[*at as usize] = node as u32;
+        }
+        order
+    }
+}
+
 /// Numbers the forest given by the parent of each node. Children are visited in
 /// the order of their index. A parent out of range counts as none. Where
 /// parents form a cycle, its lowest node becomes a root and is reported.

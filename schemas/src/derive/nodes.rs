@@ -1,5 +1,5 @@
-//! The processes of a boot as arrays by node, in order of their upid: what is
-//! known of each, as row numbers into [`Rows`].
+//! The processes of a boot as arrays by node: what is known of each, as row
+//! numbers into [`Rows`]. They are collected in order of their upid.
 
 use std::ops::Range;
 
@@ -51,7 +51,7 @@ enum ParentFrom {
 /// Everything by node.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
-    /// Ascending and distinct.
+    /// Distinct, and ascending until they are put in another order.
     pub(super) upid: Vec<i64>,
     /// Node of the parent.
     pub(super) parent: Vec<u32>,
@@ -82,6 +82,11 @@ struct Draft {
     /// When it was forked, where that was seen.
     fork_ns: Vec<Option<i64>>,
     images: Vec<Image>,
+}
+
+/// The values in another order, given as the index of each.
+pub(super) fn permuted<T: Copy>(values: &[T], order: &[u32]) -> Vec<T> {
+    order.iter().map(|at| values[*at as usize]).collect()
 }
 
 impl Nodes {
@@ -120,6 +125,29 @@ impl Nodes {
     pub(super) fn parents(&self) -> Vec<Option<u32>> {
         let some = |parent: &u32| (*parent != NONE).then_some(*parent);
         self.parent.iter().map(some).collect()
+    }
+
+    /// Puts the nodes in another order, given as the node for each place.
+    pub(super) fn reorder(&mut self, order: &[u32]) {
+        let mut place = vec![NONE; order.len()];
+        for (at, node) in order.iter().enumerate() {
+            place[*node as usize] = at as u32;
+        }
+        for parent in &mut self.parent {
+            *parent = place.get(*parent as usize).copied().unwrap_or(NONE);
+        }
+        self.upid = permuted(&self.upid, order);
+        self.source = permuted(&self.source, order);
+        for rows in [
+            &mut self.parent,
+            &mut self.known,
+            &mut self.observed,
+            &mut self.ended,
+            &mut self.image,
+            &mut self.comm,
+        ] {
+            *rows = permuted(rows, order);
+        }
     }
 
     /// How many of them nobody saw.

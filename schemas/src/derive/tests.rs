@@ -231,10 +231,10 @@ fn parents_and_ends_that_nobody_saw_otherwise_get_a_row() {
         show(&batch, &["pid", "ppid", "comm", "source", "start_ns"]),
         [
             "3  parent inferred 3000000",
-            "4  sh inferred 4000000",
-            "6  gone inferred 6000000",
             "8 3 ls exec 8000000",
+            "4  sh inferred 4000000",
             "11 4 sh fork 11000000",
+            "6  gone inferred 6000000",
         ]
     );
     assert_eq!(report.inferred, 3);
@@ -353,7 +353,7 @@ fn columns_of_the_image_may_be_left_out() {
 
 /// A chain as deep as the data neither recurses nor takes long.
 #[test]
-fn a_deep_chain_is_derived_in_order_of_starts() {
+fn a_deep_chain_is_derived_from_its_root_downward() {
     let mut story = Story::default();
     for pid in 1..50_000 {
         story.fork(i64::from(pid), pid, pid + 1, "deep");
