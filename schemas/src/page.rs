@@ -1,16 +1,23 @@
 //! How tables are encoded in Parquet.
 //!
 //! Zstandard at level 1, since it is paid for on the production host. Columns
-//! that grow are delta-packed; the others use a dictionary, which Parquet drops
-//! by itself where values do not repeat. Statistics are kept per page only
-//! where queries prune by them: time and process.
+//! that grow are delta-packed. The others use a dictionary if their values
+//! repeat in the first rows of the segment. If not, a dictionary would store
+//! each value and an index to it: numbers are delta-packed then, and texts leave
+//! out what they begin with like the text before. Statistics are kept per page
+//! only where queries prune by them: time and process.
+
+use std::collections::HashSet;
+
+use arrow::array::{Array, AsArray as _, RecordBatch};
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
 
 use parquet::basic::{Compression, Encoding as PageEncoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
-use crate::table::{BOOT_ID, Encoding, TableDef};
+use crate::table::{BOOT_ID, ColumnDef, Encoding, TableDef};
 use crate::{FORMAT_VERSION, layout};
 
 /// Rows in a row group, at most: also what bounds the writer's memory.
@@ -18,9 +25,12 @@ pub const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// Bytes in memory for a row group, at most, but for a single batch.
 pub const ROW_GROUP_BYTES: usize = 16 << 20;
 
-/// Writer properties of a table.
+/// Rows by which is judged whether values repeat.
+const JUDGED_ROWS: usize = 4096;
+
+/// Writer properties of a segment that begins with these rows.
 #[must_use]
-pub fn properties(def: &TableDef) -> WriterProperties {
+pub fn properties(def: &TableDef, first: Option<&RecordBatch>) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("whence ", env!("CARGO_PKG_VERSION")).into())
@@ -32,11 +42,12 @@ pub fn properties(def: &TableDef) -> WriterProperties {
             KeyValue::new("whence.table".into(), def.name.to_string()),
         ]));
     for column in def.columns {
-        let path = ColumnPath::from(column.name);
-        if column.encoding == Encoding::Delta {
+        let values = first.and_then(|batch| batch.column_by_name(column.name));
+        let path = leaf(column);
+        if let Some(encoding) = encoding(column, values.map(AsRef::as_ref)) {
             properties = properties
                 .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path.clone(), PageEncoding::DELTA_BINARY_PACKED);
+                .set_column_encoding(path.clone(), encoding);
         }
         if column.name == def.time_column || column.name.ends_with("upid") {
             properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Page);
@@ -45,6 +56,49 @@ pub fn properties(def: &TableDef) -> WriterProperties {
     properties
         .set_column_dictionary_enabled(ColumnPath::from(BOOT_ID), true)
         .build()
+}
+
+/// Path of the values of a column.
+fn leaf(column: &ColumnDef) -> ColumnPath {
+    let path = match (column.data_type)() {
+        DataType::List(item) => vec![column.name.into(), "list".into(), item.name().clone()],
+        _ => vec![column.name.into()],
+    };
+    ColumnPath::new(path)
+}
+
+/// How a column is encoded, unless by a dictionary.
+fn encoding(column: &ColumnDef, values: Option<&dyn Array>) -> Option<PageEncoding> {
+    let packed = Some(PageEncoding::DELTA_BINARY_PACKED);
+    if column.encoding == Encoding::Delta {
+        return packed;
+    }
+    let mut values = values?;
+    if let Some(list) = values.as_list_opt::<i32>() {
+        values = list.values().as_ref();
+    }
+    let repeats = match values.data_type() {
+        DataType::Int64 => repeat(values.as_primitive::<Int64Type>().iter()),
+        DataType::Int32 => repeat(values.as_primitive::<Int32Type>().iter()),
+        DataType::Utf8 => repeat(values.as_string::<i32>().iter()),
+        _ => true,
+    };
+    match values.data_type() {
+        _ if repeats => None,
+        DataType::Utf8 => Some(PageEncoding::DELTA_BYTE_ARRAY),
+        _ => packed,
+    }
+}
+
+/// Whether there are at least two of each of the first values, on average.
+fn repeat<T: Eq + std::hash::Hash>(values: impl Iterator<Item = Option<T>>) -> bool {
+    let mut judged = 0;
+    let distinct: HashSet<T> = values
+        .take(JUDGED_ROWS)
+        .flatten()
+        .inspect(|_| judged += 1)
+        .collect();
+    distinct.len() * 2 <= judged || judged == 0
 }
 
 /// Whether a path looks like a segment of some recording.

@@ -40,6 +40,8 @@ pub struct OpenSegment {
     def: &'static TableDef,
     dir: PathBuf,
     number: u32,
+    /// The file, until the first rows tell how to encode.
+    file: Option<File>,
     writer: Option<ArrowWriter<Hashed>>,
     rows: u64,
     range: Option<(i64, i64)>,
@@ -58,21 +60,39 @@ impl OpenSegment {
             .mode(0o600)
             .open(&tmp)
             .map_err(Error::io("create", &tmp))?;
-        let options = ArrowWriterOptions::new()
-            .with_properties(page::properties(def))
-            // The Parquet types say all; Arrow's own copy of the schema would
-            // be a kilobyte in each small segment.
-            .with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Hashed::new(file), def.schema(), options)
-            .map_err(|cause| Error::Encode { path: tmp, cause })?;
         Ok(Self {
             def,
             dir: dir.to_path_buf(),
             number,
-            writer: Some(writer),
+            file: Some(file),
+            writer: None,
             rows: 0,
             range: None,
         })
+    }
+
+    fn unfinished(&self) -> PathBuf {
+        self.dir
+            .join(layout::unfinished(self.def.name, self.number))
+    }
+
+    /// Begins to write, with the encodings that suit these first rows.
+    fn begin(&mut self, first: Option<&RecordBatch>) -> Result<()> {
+        let Some(file) = self.file.take() else {
+            return Ok(());
+        };
+        let options = ArrowWriterOptions::new()
+            .with_properties(page::properties(self.def, first))
+            // The Parquet types say all; Arrow's own copy of the schema would
+            // be a kilobyte in each small segment.
+            .with_skip_arrow_metadata(true);
+        let schema = self.def.schema();
+        let writer = ArrowWriter::try_new_with_options(Hashed::new(file), schema, options);
+        self.writer = Some(writer.map_err(|cause| Error::Encode {
+            path: self.unfinished(),
+            cause,
+        })?);
+        Ok(())
     }
 
     /// Adds rows.
@@ -80,23 +100,18 @@ impl OpenSegment {
     /// # Errors
     /// [`Error::Encode`].
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.begin(Some(batch))?;
+        let path = self.unfinished();
         let Some(writer) = self.writer.as_mut() else {
             return Ok(());
         };
-        writer.write(batch).map_err(|cause| Error::Encode {
-            path: self
-                .dir
-                .join(layout::unfinished(self.def.name, self.number)),
-            cause,
-        })?;
-        if writer.memory_size() > page::ROW_GROUP_BYTES {
-            writer.flush().map_err(|cause| Error::Encode {
-                path: self
-                    .dir
-                    .join(layout::unfinished(self.def.name, self.number)),
-                cause,
-            })?;
-        }
+        let written = writer.write(batch).and_then(|()| {
+            if writer.memory_size() > page::ROW_GROUP_BYTES {
+                writer.flush()?;
+            }
+            Ok(())
+        });
+        written.map_err(|cause| Error::Encode { path, cause })?;
         self.rows += batch.num_rows() as u64;
         self.range = merge(self.range, time_range(self.def, batch));
         Ok(())
@@ -107,9 +122,8 @@ impl OpenSegment {
     /// # Errors
     /// [`Error::Io`], [`Error::Encode`].
     pub fn finish(mut self) -> Result<Segment> {
-        let tmp = self
-            .dir
-            .join(layout::unfinished(self.def.name, self.number));
+        self.begin(None)?;
+        let tmp = self.unfinished();
         let file = layout::segment(self.def.name, self.number);
         let path = self.dir.join(&file);
         let Some(writer) = self.writer.take() else {
@@ -137,11 +151,8 @@ impl OpenSegment {
 
 impl Drop for OpenSegment {
     fn drop(&mut self) {
-        if self.writer.take().is_some() {
-            let _ = fs::remove_file(
-                self.dir
-                    .join(layout::unfinished(self.def.name, self.number)),
-            );
+        if self.file.take().is_some() || self.writer.take().is_some() {
+            let _ = fs::remove_file(self.unfinished());
         }
     }
 }

@@ -46,7 +46,7 @@ pub struct ColumnDef {
 pub enum Encoding {
     /// Differences of neighbours, bit-packed: times, ids that grow.
     Delta,
-    /// A dictionary, falling back to plain values when it grows too large.
+    /// A dictionary where values repeat; else as [`page`](crate::page) finds best.
     Dict,
 }
 

@@ -17,9 +17,9 @@ crate::table! {
         /// Thread that called exec, by the id it had before.
         tid: I32 = Delta,
         /// Pid of `parent_upid`.
-        ppid: I32 = Delta,
+        ppid: I32 = Dict,
         /// The parent at this moment, which is not the one that forked the process if that one has exited.
-        parent_upid: Opt<I64> = Delta,
+        parent_upid: Opt<I64> = Dict,
         /// Name of that parent.
         parent_comm: Text = Dict,
         /// Name of the process with the new program; if that failed, with the old one.

@@ -18,9 +18,9 @@ crate::table! {
         exit_signal: Opt<I32> = Dict,
         /// Whether memory was dumped.
         core_dumped: Bool = Dict,
-        /// CPU time in user mode, nanoseconds, of all its threads.
+        /// CPU time in user mode of all its threads, in nanoseconds, whole microseconds as getrusage(2) gives them.
         utime_ns: I64 = Dict,
-        /// CPU time in the kernel, nanoseconds, of all its threads.
+        /// CPU time in the kernel of all its threads, in nanoseconds, whole microseconds too.
         stime_ns: I64 = Dict,
         /// Peak resident memory in bytes.
         max_rss_bytes: I64 = Dict,
@@ -33,6 +33,6 @@ crate::table! {
         /// Bytes that it caused to be written to storage.
         write_bytes: I64 = Dict,
         /// The parent that is told of the end: the creator, or whoever adopted the process since.
-        reaper_upid: Opt<I64> = Delta,
+        reaper_upid: Opt<I64> = Dict,
     }
 }

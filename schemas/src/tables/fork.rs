@@ -7,7 +7,7 @@ crate::table! {
         /// When, nanoseconds of CLOCK_BOOTTIME.
         ts_ns: I64 = Delta,
         /// The process that forked.
-        parent_upid: I64 = Delta,
+        parent_upid: I64 = Dict,
         /// Its process id.
         parent_pid: I32 = Dict,
         /// The thread of it that forked.

@@ -10,11 +10,11 @@ crate::table! {
         /// Identity of the process within the boot; see `ids`.
         upid: I64 = Delta,
         /// The process that forked it, not the one that reaped it. For a process that was there before the recording, its parent at that moment. NULL for the first process and kernel threads' root.
-        parent_upid: Opt<I64> = Delta,
+        parent_upid: Opt<I64> = Dict,
         /// Process id in the initial pid namespace.
         pid: I32 = Delta,
         /// Pid of `parent_upid`.
-        ppid: Opt<I32> = Delta,
+        ppid: Opt<I32> = Dict,
         /// Start of the process, nanoseconds of CLOCK_BOOTTIME.
         start_ns: I64 = Delta,
         /// End of the process; NULL while it runs.
@@ -47,9 +47,9 @@ crate::table! {
         exit_code: Opt<I32> = Dict,
         /// Signal that ended it; NULL if none did.
         exit_signal: Opt<I32> = Dict,
-        /// CPU time in user mode, nanoseconds, at the end.
+        /// CPU time in user mode at the end, in nanoseconds, whole microseconds as getrusage(2) gives them.
         utime_ns: Opt<I64> = Dict,
-        /// CPU time in the kernel, nanoseconds, at the end.
+        /// CPU time in the kernel at the end, in nanoseconds, whole microseconds too.
         stime_ns: Opt<I64> = Dict,
         /// Peak resident memory in bytes, at the end.
         max_rss_bytes: Opt<I64> = Dict,
