@@ -5,6 +5,8 @@
 //! `recording_id` follow the columns of the table as constants of each file, so
 //! that a filter on them skips files.
 
+mod prune;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -62,7 +64,6 @@ fn file_schema(def: &'static TableDef) -> SchemaRef {
 pub struct SegmentTable {
     schema: TableSchema,
     files: Vec<PartitionedFile>,
-    rows: u64,
 }
 
 impl SegmentTable {
@@ -75,30 +76,36 @@ impl SegmentTable {
         def: &'static TableDef,
         recordings: impl IntoIterator<Item = &'a Recording>,
     ) -> Result<Self> {
+        let schema = file_schema(def);
         let mut files = Vec::new();
-        let mut rows = 0_u64;
         for recording in recordings {
             let manifest = &recording.manifest;
             for segment in recording.segments_of(def).filter(|s| s.rows > 0) {
                 let host = ScalarValue::from(manifest.host.hostname.as_str());
                 let id = ScalarValue::from(manifest.recording_id.as_str());
-                files.push(file(segment)?.with_partition_values(vec![host, id]));
-                rows = rows.saturating_add(segment.rows);
+                let file = file(segment)?.with_partition_values(vec![host, id]);
+                files.push(file.with_statistics(Arc::new(statistics(&schema, segment))));
             }
         }
         Ok(Self {
-            schema: TableSchema::builder(file_schema(def))
+            schema: TableSchema::builder(schema)
                 .with_table_partition_cols(constants())
                 .build(),
             files,
-            rows,
         })
     }
+}
 
-    /// Files in groups of about equal size, in order.
-    fn groups(&self, wanted: usize) -> Vec<FileGroup> {
-        FileGroup::new(self.files.clone()).split_files(wanted)
-    }
+/// What is known of the rows of files together: how many there are.
+fn rows_of(files: &[PartitionedFile], schema: &Schema) -> Statistics {
+    let rows = |file: &PartitionedFile| {
+        let statistics = file.statistics.as_ref()?;
+        statistics.num_rows.get_value().copied()
+    };
+    let mut statistics = Statistics::new_unknown(schema);
+    let rows: usize = files.iter().filter_map(rows).fold(0, usize::saturating_add);
+    statistics.num_rows = Precision::Exact(rows);
+    statistics
 }
 
 fn file(segment: &Segment) -> Result<PartitionedFile> {
@@ -116,6 +123,30 @@ fn file(segment: &Segment) -> Result<PartitionedFile> {
     }))
 }
 
+/// What the footer of a segment says of it: by this, a segment that cannot hold
+/// what a filter wants is not even opened.
+fn statistics(schema: &Schema, segment: &Segment) -> Statistics {
+    let mut statistics = Statistics::new_unknown(schema);
+    if let Ok(rows) = usize::try_from(segment.rows) {
+        statistics.num_rows = Precision::Exact(rows);
+    }
+    for bounds in &segment.bounds {
+        let Ok(at) = schema.index_of(bounds.column) else {
+            continue;
+        };
+        let value = |value| match schema.field(at).data_type() {
+            DataType::Timestamp(_, zone) => {
+                ScalarValue::TimestampMicrosecond(Some(value), zone.clone())
+            }
+            _ => ScalarValue::Int64(Some(value)),
+        };
+        let column = &mut statistics.column_statistics[at];
+        column.min_value = Precision::Exact(value(bounds.min));
+        column.max_value = Precision::Exact(value(bounds.max));
+    }
+    statistics
+}
+
 #[async_trait]
 impl TableProvider for SegmentTable {
     fn schema(&self) -> SchemaRef {
@@ -127,9 +158,7 @@ impl TableProvider for SegmentTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        let mut statistics = Statistics::new_unknown(self.schema.table_schema());
-        statistics.num_rows = Precision::Exact(usize::try_from(self.rows).ok()?);
-        Some(statistics)
+        Some(rows_of(&self.files, self.schema.table_schema()))
     }
 
     fn supports_filters_pushdown(
@@ -143,11 +172,13 @@ impl TableProvider for SegmentTable {
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if self.files.is_empty() {
-            let schema = project_schema(&self.schema(), projection)?;
+        let schema = self.schema.table_schema();
+        let files = prune::matching(state, schema, &self.files, filters)?;
+        if files.is_empty() {
+            let schema = project_schema(schema, projection)?;
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let options = TableParquetOptions {
@@ -156,11 +187,16 @@ impl TableProvider for SegmentTable {
         };
         let source = ParquetSource::new(self.schema.clone()).with_table_parquet_options(options);
         let url = ObjectStoreUrl::local_filesystem();
+        let rows = rows_of(&files, schema);
+        // In groups of about equal size, in order.
+        let partitions = state.config().target_partitions();
+        let groups = FileGroup::new(files).split_files(partitions);
         let config = FileScanConfigBuilder::new(url, Arc::new(source))
-            .with_file_groups(self.groups(state.config().target_partitions()))
-            .with_statistics(self.statistics().unwrap_or_default())
+            .with_file_groups(groups)
+            .with_statistics(rows)
             .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
+            // A limit counts rows that pass, and filters may come later.
+            .with_limit(limit.filter(|_| filters.is_empty()))
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }

@@ -13,8 +13,8 @@ use crate::render::Format;
 #[command(
     name = "whence",
     version,
-    after_help = "Exit status: 0 success, 1 error, 2 usage, 4 not a recording or corrupt, \
-                  5 a resource limit was met."
+    after_help = "Exit status: 0 success, 1 error or nothing found, 2 usage, \
+                  4 not a recording or corrupt, 5 a resource limit was met."
 )]
 pub struct Cli {
     /// What to do.

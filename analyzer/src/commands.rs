@@ -70,7 +70,7 @@ fn open(source: &Source) -> Result<Recordings> {
 /// A negative answer. What is missing could have been the answer, so it is said
 /// here as well.
 fn negative(recordings: &Recordings, error: Error) -> Error {
-    if matches!(error, Error::Usage(_)) {
+    if matches!(error, Error::Nothing(_)) {
         for line in Completeness::of(recordings).lines() {
             eprintln!("whence: {line}");
         }
@@ -152,7 +152,7 @@ async fn no_samples(session: &Session, pid: i32) -> Result<Error> {
         .iter()
         .map(RecordBatch::num_rows)
         .sum();
-    Ok(Error::Usage(match rows {
+    Ok(Error::Nothing(match rows {
         0 => "no stacks were recorded; record with --sample or --stack".into(),
         _ => format!("no samples of pid {pid}; `whence tree --pid {pid}` shows whether it ran"),
     }))

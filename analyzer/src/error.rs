@@ -1,10 +1,15 @@
 //! What a command can fail with, and the exit code that says so.
 
+mod sql;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use datafusion::error::DataFusionError;
-use whence_schemas::TABLES;
+
+use whence_schemas::quote::printable;
+
+pub use sql::QueryError;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -36,9 +41,12 @@ pub enum Error {
     /// A file decoded to nonsense.
     #[error("{0}")]
     Corrupt(String),
+    /// The question makes sense, and nothing in the recording answers it.
+    #[error("{0}")]
+    Nothing(String),
     /// The SQL engine refused.
     #[error("failed to run the query: {0}")]
-    Query(String),
+    Query(QueryError),
     /// The answer could not be written.
     #[error("failed to write {object}: {source}")]
     Write {
@@ -60,8 +68,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code: 1 error, 2 usage, 4 not a recording or corrupt, 5 a
-    /// resource limit.
+    /// The exit code: 1 error or nothing found, 2 usage, 4 not a recording or
+    /// corrupt, 5 a resource limit.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -70,7 +78,8 @@ impl Error {
             Self::Recording(_) | Self::NoRecording(_) | Self::Unusable { .. } => 4,
             Self::Corrupt(_) => 4,
             Self::Limit(_) => 5,
-            Self::Query(_) | Self::Write { .. } | Self::Io { .. } => 1,
+            Self::Nothing(_) | Self::Query(_) => 1,
+            Self::Write { .. } | Self::Io { .. } => 1,
         }
     }
 
@@ -86,6 +95,27 @@ impl Error {
         ExitCode::from(self.exit_code())
     }
 
+    /// The same, with the place in the question if the engine names one.
+    #[must_use]
+    pub fn in_sql(self, sql: &str) -> Self {
+        match self {
+            Self::Query(error) => Self::Query(error.in_sql(sql)),
+            other => other,
+        }
+    }
+
+    /// What is said of it: one line, and for a question the line of it that is
+    /// wrong.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let text = self.to_string();
+        let mut lines = vec![printable(text.trim_end()).into_owned()];
+        if let Self::Query(error) = self {
+            lines.extend_from_slice(error.shown());
+        }
+        lines
+    }
+
     /// For `map_err` on writes to the standard output.
     #[must_use]
     pub fn output(source: std::io::Error) -> Self {
@@ -99,6 +129,7 @@ impl Error {
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
         match error.find_root() {
+            DataFusionError::ResourcesExhausted(text) if text.contains("spill") => full_disk(),
             DataFusionError::ResourcesExhausted(_) => Self::Limit(
                 "the query needs more memory than it may use; give it more with --max-memory"
                     .into(),
@@ -109,54 +140,42 @@ impl From<DataFusionError> for Error {
             DataFusionError::ExecutionJoin(_) => Self::Corrupt(
                 "a segment of the recording is corrupt: its content cannot be decoded".into(),
             ),
-            DataFusionError::SQL(e, _) => Self::Query(plain(&e.to_string())),
-            root => match plain(&root.strip_backtrace()) {
-                text if text.starts_with("LIMIT must be") => Self::Usage(text),
-                text => Self::Query(missing_table(&text).unwrap_or(text)),
-            },
+            DataFusionError::IoError(e) if is_full(e) => full_disk(),
+            DataFusionError::ArrowError(e, _) if is_full_arrow(e) => full_disk(),
+            root => {
+                let query = QueryError::of(&error);
+                match root.strip_backtrace().contains("LIMIT must be") {
+                    true => Self::Usage(query.to_string()),
+                    false => Self::Query(query),
+                }
+            }
         }
     }
 }
 
-/// An error of the engine without its own categories, and without the list of
-/// all columns where it has found a near one.
-fn plain(text: &str) -> String {
-    const CATEGORIES: &[&str] = &[
-        "sql parser error: ",
-        "Error during planning: ",
-        "Execution error: ",
-        "Schema error: ",
-        "Arrow error: ",
-    ];
-    let mut text = text;
-    while let Some(rest) = CATEGORIES.iter().find_map(|c| text.strip_prefix(c)) {
-        text = rest;
-    }
-    match text.split_once('\n') {
-        Some((first, _)) if first.contains("Did you mean") => first.to_owned(),
-        _ => text.lines().map(str::trim).collect::<Vec<_>>().join(" "),
-    }
+/// That what does not fit in memory does not fit on the disk either.
+fn full_disk() -> Error {
+    Error::Limit(
+        "there is no space left for what does not fit in memory; set TMPDIR to a folder \
+         with more, or give the query more memory with --max-memory"
+            .into(),
+    )
 }
 
-/// That there is no such table, with those that there are.
-fn missing_table(text: &str) -> Option<String> {
-    let name = text.strip_prefix("table '")?.strip_suffix("' not found")?;
-    let name = name.strip_prefix("datafusion.public.").unwrap_or(name);
-    let names = || TABLES.iter().map(|def| def.name);
-    let like = |table: &str| strsim::jaro_winkler(table, name);
-    let near: Vec<&str> = names().filter(|table| like(table) > 0.75).collect();
-    let hint = match near.is_empty() {
-        true => format!("the tables are {}", names().collect::<Vec<_>>().join(", ")),
-        false => format!("near names: {}", near.join(", ")),
-    };
-    Some(format!("table {name:?} not found; {hint}"))
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+fn is_full_arrow(error: &arrow::error::ArrowError) -> bool {
+    matches!(error, arrow::error::ArrowError::IoError(_, e) if is_full(e))
 }
 
 impl From<arrow::error::ArrowError> for Error {
     fn from(error: arrow::error::ArrowError) -> Self {
         match error {
             arrow::error::ArrowError::IoError(_, source) => Self::output(source),
-            error => Self::Query(error.to_string()),
+            error => Self::Query(error.to_string().into()),
         }
     }
 }
@@ -175,7 +194,8 @@ mod tests {
         assert_eq!(Error::Usage("x".into()).exit_code(), 2);
         assert_eq!(Error::from(not_a_recording).exit_code(), 4);
         assert_eq!(Error::Limit("x".into()).exit_code(), 5);
-        assert_eq!(Error::Query("x".into()).exit_code(), 1);
+        assert_eq!(Error::Query(String::new().into()).exit_code(), 1);
+        assert_eq!(Error::Nothing("x".into()).exit_code(), 1);
         assert!(Error::output(io()).is_broken_pipe());
     }
 
@@ -188,5 +208,18 @@ mod tests {
         let error = Error::from(wrapped);
         assert_eq!(error.exit_code(), 5);
         assert!(error.to_string().contains("--max-memory"));
+    }
+
+    #[test]
+    fn a_full_disk_is_a_limit_and_says_what_to_do() {
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        for error in [
+            DataFusionError::IoError(full()),
+            DataFusionError::from(arrow::error::ArrowError::IoError("x".into(), full())),
+        ] {
+            let error = Error::from(error);
+            assert_eq!(error.exit_code(), 5);
+            assert!(error.to_string().contains("TMPDIR"));
+        }
     }
 }

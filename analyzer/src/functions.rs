@@ -18,6 +18,9 @@ use crate::stacks::Stacks;
 
 pub use call_paths::rows as call_path_rows;
 
+/// Functions that stand in FROM.
+pub const TABLE_FUNCTIONS: &[&str] = &["ancestors", "call_paths", "descendants", "process_tree"];
+
 /// Makes the functions known to a session.
 ///
 /// # Errors

@@ -23,11 +23,7 @@ fn finish(result: whence_analyzer::Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) if e.is_broken_pipe() => ExitCode::SUCCESS,
         Err(e) => {
-            let text = e.to_string();
-            eprintln!(
-                "whence: {}",
-                whence_schemas::quote::printable(text.trim_end())
-            );
+            eprintln!("whence: {}", e.lines().join("\n"));
             e.to_exit_code()
         }
     }

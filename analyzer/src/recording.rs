@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use whence_schemas::manifest::{Clock, Manifest, State};
-use whence_schemas::read::{self, Batches, SegmentFile};
+use whence_schemas::read::{self, Batches, Bounds, SegmentFile};
 use whence_schemas::{TableDef, layout};
 
 use crate::{Error, Result};
@@ -34,6 +34,8 @@ pub struct Segment {
     pub file: SegmentFile,
     /// Rows, as its footer says.
     pub rows: u64,
+    /// Least and greatest values, as its footer says.
+    pub bounds: Vec<Bounds>,
 }
 
 impl Recording {
@@ -54,6 +56,7 @@ impl Recording {
             match Batches::open(&file.path, file.def, &[]) {
                 Ok(opened) => segments.push(Segment {
                     rows: opened.rows(),
+                    bounds: opened.bounds().to_vec(),
                     file,
                 }),
                 Err(finding) => findings.push(finding),

@@ -95,8 +95,9 @@ impl Session {
     /// [`Error::Query`] with the place of a syntax error.
     pub fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
         let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
-        let parsed = datafusion::sql::parser::DFParser::parse_sql_with_dialect(sql, &dialect)?;
-        Ok(parsed.into_iter().collect())
+        let parsed = datafusion::sql::parser::DFParser::parse_sql_with_dialect(sql, &dialect);
+        let statements = parsed.map_err(|e| Error::from(e).in_sql(sql))?;
+        Ok(statements.into_iter().collect())
     }
 
     /// Plans one statement, and refuses it if it does more than ask.
@@ -135,29 +136,33 @@ impl Session {
         Ok(frame.with_param_values(values)?)
     }
 
-    /// Refuses to copy rows into what they are read from.
+    /// Refuses to write where rows are read from.
     fn spare_recordings(&self, statement: &Statement) -> Result<()> {
-        let target = match statement {
-            Statement::Explain(explain) => return self.spare_recordings(&explain.statement),
-            Statement::CopyTo(copy) => copy.target.as_str(),
-            _ => return Ok(()),
+        match statement {
+            Statement::Explain(explain) => self.spare_recordings(&explain.statement),
+            Statement::CopyTo(copy) => self.spare(&copy.target),
+            // What is inserted into such a table is written there.
+            Statement::CreateExternalTable(table) => {
+                table.locations.iter().try_for_each(|at| self.spare(at))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn spare(&self, target: &str) -> Result<()> {
+        let path = target.strip_prefix("file://").unwrap_or(target);
+        // A pattern may stand for anything below the folder before it.
+        let (path, is_pattern) = match path.find(['*', '?', '[']) {
+            Some(at) => (path[..at].rsplit_once('/').map_or("", |(dir, _)| dir), true),
+            None => (path, false),
         };
-        let path = Path::new(target.strip_prefix("file://").unwrap_or(target));
-        // What is not there yet is made in the nearest folder that is.
-        let real = path
-            .ancestors()
-            .map(|p| {
-                if p.as_os_str().is_empty() {
-                    Path::new(".")
-                } else {
-                    p
-                }
-            })
-            .find_map(|p| p.canonicalize().ok());
-        let inside = |dir: &PathBuf| real.as_ref().is_some_and(|real| real.starts_with(dir));
-        match self.recordings.all.iter().find(|r| inside(&r.dir)) {
+        let Some(real) = nearest(Path::new(path)) else {
+            return Ok(());
+        };
+        let meets = |dir: &Path| real.starts_with(dir) || (is_pattern && dir.starts_with(&real));
+        match self.recordings.all.iter().find(|r| meets(&r.dir)) {
             Some(recording) => Err(Error::Usage(format!(
-                "{target:?} lies in the recording {}; write to a place outside of it",
+                "{target:?} lies in the recording {}; name a place outside of it",
                 recording.dir.display()
             ))),
             None => Ok(()),
@@ -176,6 +181,15 @@ impl Session {
             .verify_plan(plan)
             .map_err(|_| refused("it does more than ask"))
     }
+}
+
+/// The folder in which a path is, or would be made: the nearest that exists.
+fn nearest(path: &Path) -> Option<PathBuf> {
+    let here = |p: &Path| match p.as_os_str().is_empty() {
+        true => Path::new(".").canonicalize(),
+        false => p.canonicalize(),
+    };
+    path.ancestors().find_map(|p| here(p).ok())
 }
 
 /// A value for a placeholder.
@@ -227,6 +241,8 @@ fn default_memory() -> u64 {
 fn config() -> SessionConfig {
     let mut options = ConfigOptions::new();
     options.catalog.information_schema = true;
+    // Errors then name the place in the question.
+    options.sql_parser.collect_spans = true;
     let parquet = &mut options.execution.parquet;
     // Command lines are wide and filters on them selective: decode only what
     // passes.

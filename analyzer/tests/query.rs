@@ -223,6 +223,16 @@ fn statements_that_do_more_than_ask_are_refused() {
         assert!(said.contains("lies in the recording"), "{said}");
         assert!(!target.exists());
     }
+    let inside = recording.join("exec");
+    let around = dir.path().join("*/exec");
+    for location in [&inside, &around] {
+        let create = format!(
+            "CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION '{}/'",
+            location.display()
+        );
+        let said = refused(&on(&recording, &["query", "--allow-write", &create]), 2);
+        assert!(said.contains("lies in the recording"), "{said}");
+    }
     answer(&recording, &["query", "--allow-write", &copy]);
     assert!(file.exists());
     std::fs::remove_file(&file).unwrap();
@@ -236,32 +246,52 @@ fn statements_that_do_more_than_ask_are_refused() {
 #[test]
 fn errors_of_sql_name_the_place_and_near_names() {
     let (_dir, recording) = recorded(host());
-    let said = refused(&on(&recording, &["query", "SELECT comn FROM exec"]), 1);
-    assert_eq!(
-        said.trim(),
-        "whence: failed to run the query: No field named comn. Did you mean 'exec.comm'?"
+    let said = |sql: &str| refused(&on(&recording, &["query", sql]), 1);
+    assert_reads(
+        &said("SELECT comn FROM exec"),
+        "
+        whence: failed to run the query: column \"comn\" not found; near names: exec.comm, exec.cmdline
+          SELECT comn FROM exec
+                 ^^^^
+        ",
     );
-    let said = refused(&on(&recording, &["query", "SELECT * FORM exec"]), 1);
-    assert!(said.contains("Line: 1, Column:"), "{said}");
-    let said = refused(&on(&recording, &["query", "SELECT * FROM exce"]), 1);
-    assert_eq!(
-        said.trim(),
-        "whence: failed to run the query: table \"exce\" not found; near names: exec"
+    assert_reads(
+        &said("SELECT *\nFORM exec"),
+        "
+        whence: failed to run the query: Expected: end of statement, found: FORM
+          2: FORM exec
+             ^^^^
+        ",
     );
-    let said = refused(&on(&recording, &["query", "SELECT * FROM zzz"]), 1);
+    assert_reads(
+        &said("SELECT pid FROM exec JOIN exce USING (upid)"),
+        "
+        whence: failed to run the query: table \"exce\" not found; near names: exec
+          SELECT pid FROM exec JOIN exce USING (upid)
+                                    ^^^^
+        ",
+    );
+    assert_reads(
+        &said("SELECT nofn(pid) FROM exec"),
+        "
+        whence: failed to run the query: function \"nofn\" not found; near name: now
+          SELECT nofn(pid) FROM exec
+                 ^^^^
+        ",
+    );
+    let text = said("SELECT * FROM zzz");
     assert!(
-        said.contains("the tables are ") && said.contains("exec, "),
-        "{said}"
+        text.contains("the tables are ") && text.contains("exec, "),
+        "{text}"
     );
-    let said = refused(&on(&recording, &["query", "SELECT nofn(1)"]), 1);
-    assert!(
-        !said.contains("\\n") && said.contains("Did you mean"),
-        "{said}"
-    );
+    let text = said("SELECT * FROM who_runs");
+    assert!(text.contains("run `whence query who_runs`"), "{text}");
+    let text = said("SELECT * FROM descendant(1)");
+    assert!(text.contains("near names: descendants"), "{text}");
     let negative = ["query", "deepest_chains", "--param", "rows=-1"];
     refused(&on(&recording, &negative), 2);
-    let said = refused(&on(&recording, &["query", "who_run"]), 2);
-    assert!(said.contains("the nearest is who_runs"), "{said}");
+    let text = refused(&on(&recording, &["query", "who_run"]), 2);
+    assert!(text.contains("the nearest is who_runs"), "{text}");
 }
 
 #[test]

@@ -138,19 +138,19 @@ fn small_paths_are_folded_with_their_number_unless_all_are_asked_for() {
 #[test]
 fn an_unknown_function_is_refused_with_near_names() {
     let (_dir, recording) = recorded(disk());
-    let said = refused(&on(&recording, &["why", "block_rq_compleet"]), 2);
+    let said = refused(&on(&recording, &["why", "block_rq_compleet"]), 1);
     assert!(
         said.contains("near names: tracepoint:block:block_rq_complete"),
         "{said}"
     );
-    let said = refused(&on(&recording, &["why", "vfs_read", "--event", "nope"]), 2);
+    let said = refused(&on(&recording, &["why", "vfs_read", "--event", "nope"]), 1);
     assert!(said.contains("recorded: cpu-clock, tracepoint:"), "{said}");
 }
 
 #[test]
 fn without_stacks_the_remedy_is_named() {
     let (_dir, recording) = recorded(Story::new("db1").running(1, 0, "init", "/sbin/init"));
-    let said = refused(&on(&recording, &["why", "vfs_read"]), 2);
+    let said = refused(&on(&recording, &["why", "vfs_read"]), 1);
     assert!(said.contains("record with --sample or --stack"), "{said}");
 }
 

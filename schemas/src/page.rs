@@ -49,7 +49,7 @@ pub fn properties(def: &TableDef, first: Option<&RecordBatch>) -> WriterProperti
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), encoding);
         }
-        if column.name == def.time_column || column.name.ends_with("upid") {
+        if is_pruned_by(def, column.name) {
             properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Page);
         }
     }
@@ -99,6 +99,13 @@ fn repeat<T: Eq + std::hash::Hash>(values: impl Iterator<Item = Option<T>>) -> b
         .inspect(|_| judged += 1)
         .collect();
     distinct.len() * 2 <= judged || judged == 0
+}
+
+/// Whether queries prune pages and segments by a column: it places rows in time,
+/// or names their process.
+#[must_use]
+pub fn is_pruned_by(def: &TableDef, column: &str) -> bool {
+    column == def.time_column || column == "time" || column.ends_with("upid")
 }
 
 /// Whether a path looks like a segment of some recording.

@@ -20,8 +20,12 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::statistics::Statistics;
+use parquet::schema::types::ColumnDescriptor;
+
 use crate::manifest::{Manifest, State};
-use crate::{Error, Result, TABLES, TableDef, layout};
+use crate::{Error, Result, TABLES, TableDef, layout, page};
 
 /// Rows in a batch that is read.
 const BATCH_ROWS: usize = 8 * 1024;
@@ -49,6 +53,17 @@ pub struct Listed {
     pub min_ns: Option<i64>,
     /// Greatest value of the table's time column.
     pub max_ns: Option<i64>,
+}
+
+/// Least and greatest value of a column in a segment, NULL aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The column, which holds 64-bit integers or times.
+    pub column: &'static str,
+    /// Least value.
+    pub min: i64,
+    /// Greatest value.
+    pub max: i64,
 }
 
 /// The segments of a recording.
@@ -150,6 +165,7 @@ pub struct Batches {
     path: PathBuf,
     schema: SchemaRef,
     rows: u64,
+    bounds: Vec<Bounds>,
     reader: Option<ParquetRecordBatchReader>,
 }
 
@@ -169,6 +185,7 @@ impl Batches {
             check(path, def, builder.schema())?;
             let rows = u64::try_from(builder.metadata().file_metadata().num_rows())
                 .map_err(|e| Error::corrupt(path, e))?;
+            let bounds = bounds(def, builder.metadata());
             let roots = builder.schema().fields().iter().enumerate();
             let wanted: Vec<usize> = roots
                 .filter(|(_, field)| columns.contains(&field.name().as_str()))
@@ -180,13 +197,14 @@ impl Batches {
                 .with_batch_size(BATCH_ROWS)
                 .build()
                 .map_err(|e| Error::corrupt(path, e))?;
-            Ok((rows, reader))
+            Ok((rows, bounds, reader))
         });
-        let (rows, reader) = opened?;
+        let (rows, bounds, reader) = opened?;
         Ok(Self {
             path: path.to_path_buf(),
             schema,
             rows,
+            bounds,
             reader: Some(reader),
         })
     }
@@ -202,6 +220,41 @@ impl Batches {
     pub fn rows(&self) -> u64 {
         self.rows
     }
+
+    /// Bounds of the columns that [queries prune by](page::is_pruned_by), as
+    /// the footer has them.
+    #[must_use]
+    pub fn bounds(&self) -> &[Bounds] {
+        &self.bounds
+    }
+}
+
+/// Bounds over all row groups; of a column for which one has none, none.
+fn bounds(def: &'static TableDef, metadata: &ParquetMetaData) -> Vec<Bounds> {
+    let leaves = metadata.file_metadata().schema_descr().columns();
+    let of_leaf = |(leaf, column): (usize, &Arc<ColumnDescriptor>)| {
+        let [name] = column.path().parts() else {
+            return None;
+        };
+        let column = def.column(name)?.name;
+        if !page::is_pruned_by(def, column) {
+            return None;
+        }
+        let mut groups = metadata.row_groups().iter().map(|group| {
+            let statistics = group.columns().get(leaf)?.statistics()?;
+            match statistics {
+                Statistics::Int64(of) => Some((*of.min_opt()?, *of.max_opt()?)),
+                _ => None,
+            }
+        });
+        let first = groups.next()??;
+        let all = groups.try_fold(first, |(min, max), group| {
+            group.map(|group| (min.min(group.0), max.max(group.1)))
+        });
+        let (min, max) = all?;
+        Some(Bounds { column, min, max })
+    };
+    leaves.iter().enumerate().filter_map(of_leaf).collect()
 }
 
 impl Iterator for Batches {

@@ -31,7 +31,8 @@ pub async fn run(args: &Query) -> Result<()> {
     bind(&mut statements, &values)?;
     let mut answer = Answer::begin(args.output.format, &session.recordings)?;
     for statement in statements {
-        let frame = session.plan(statement).await?;
+        let frame = session.plan(statement).await;
+        let frame = frame.map_err(|e| e.in_sql(&sql))?;
         let mut batches = frame.execute_stream().await?;
         let schema = batches.schema();
         let (format, screen) = (answer.format, answer.screen);

@@ -33,7 +33,7 @@ struct Sums {
 /// Adds up and writes the heaviest.
 ///
 /// # Errors
-/// [`Error::Usage`] if there is no such event.
+/// [`Error::Nothing`] if there is no such event.
 pub async fn run(args: &Top) -> Result<()> {
     let session = session(&args.source, false)?;
     let filter = Filter { pid: args.pid };
@@ -102,7 +102,7 @@ fn chosen(weighted: &[Weighted], wanted: Option<&str>, pid: Option<i32>) -> Resu
         false => format!("recorded: {}; choose with --event", events.join(", ")),
     };
     let of_pid = pid.map_or(String::new(), |pid| format!(" of pid {pid}"));
-    Err(Error::Usage(match wanted {
+    Err(Error::Nothing(match wanted {
         Some(wanted) => format!("no event {wanted}{of_pid} was recorded; {recorded}"),
         None => format!("no CPU samples{of_pid} were recorded; {recorded}"),
     }))

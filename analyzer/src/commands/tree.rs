@@ -34,7 +34,8 @@ struct Part {
 /// Writes the tree of each boot.
 ///
 /// # Errors
-/// [`Error::Usage`] for a bad pattern or time, and where no process matches.
+/// [`Error::Usage`] for a bad pattern or time, [`Error::Nothing`] where no
+/// process matches.
 pub fn run(args: &Tree) -> Result<()> {
     let recordings = open(&args.source)?;
     let forests = Forest::load_all(&recordings)?;
@@ -82,7 +83,7 @@ pub fn run(args: &Tree) -> Result<()> {
 
 /// A time that no recording covers.
 fn outside(recordings: &Recordings) -> Error {
-    Error::Usage(format!(
+    Error::Nothing(format!(
         "nothing was recorded then; {}",
         covered(recordings)
     ))
@@ -120,9 +121,9 @@ fn nothing(args: &Tree, recordings: &Recordings) -> Error {
         _ => "no process was alive".into(),
     };
     if args.at.is_some() {
-        return Error::Usage(format!("{what} at that time; {}", covered(recordings)));
+        return Error::Nothing(format!("{what} at that time; {}", covered(recordings)));
     }
-    Error::Usage(format!("{what}; `whence tree` without options shows all"))
+    Error::Nothing(format!("{what}; `whence tree` without options shows all"))
 }
 
 /// What of a forest is asked for: matches, their ancestors and descendants, of

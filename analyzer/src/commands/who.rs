@@ -22,7 +22,7 @@ const SHOWN: usize = 10;
 /// Finds the runs, groups them by their chain, and writes the chains.
 ///
 /// # Errors
-/// [`Error::Usage`] for a bad pattern and where nothing matches.
+/// [`Error::Usage`] for a bad pattern, [`Error::Nothing`] where none matches.
 pub async fn run(args: &Who) -> Result<()> {
     let pattern = regex(&args.pattern)?;
     let session = session(&args.source, false)?;
@@ -91,5 +91,5 @@ fn nothing(args: &Who, forests: &[Forest]) -> Error {
         (true, false) => "--cmdline matches whole command lines".into(),
         (true, true) => "`whence tree` shows what ran".into(),
     };
-    Error::Usage(format!("no program matches {:?}; {hint}", args.pattern))
+    Error::Nothing(format!("no program matches {:?}; {hint}", args.pattern))
 }

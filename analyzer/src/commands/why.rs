@@ -13,7 +13,7 @@ use crate::stacks::Stacks;
 /// Merges the call paths into the function and writes them.
 ///
 /// # Errors
-/// [`Error::Usage`](crate::Error::Usage) with near names if there is none.
+/// [`Error::Nothing`](crate::Error::Nothing) with near names if there is none.
 pub async fn run(args: &Why) -> Result<()> {
     let session = session(&args.source, false)?;
     let filter = Filter { pid: args.pid };

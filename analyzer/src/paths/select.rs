@@ -74,7 +74,7 @@ pub struct Context {
 /// Chooses and merges.
 ///
 /// # Errors
-/// [`Error::Usage`] with near names if there is no such function or event.
+/// [`Error::Nothing`] with near names if there is no such function or event.
 pub fn select(
     rows: &[Weighted],
     stacks: &mut Stacks,
@@ -106,7 +106,7 @@ pub fn select(
             .ok_or_else(|| unknown(stacks, &events, function))?,
     };
     if !passing.contains_key(chosen) {
-        return Err(Error::Usage(format!(
+        return Err(Error::Nothing(format!(
             "no stack of {chosen} passes through {function}"
         )));
     }
@@ -258,7 +258,7 @@ fn chosen_event<'a>(events: &BTreeSet<&'a str>, wanted: &str) -> Result<&'a str>
         return Ok(event);
     }
     let all: Vec<&str> = events.iter().copied().collect();
-    Err(Error::Usage(format!(
+    Err(Error::Nothing(format!(
         "no event {wanted} was recorded; {}",
         match all.len() {
             0 => "the recording has no stacks: record with --sample or --stack".into(),
@@ -269,7 +269,7 @@ fn chosen_event<'a>(events: &BTreeSet<&'a str>, wanted: &str) -> Result<&'a str>
 
 fn unknown(stacks: &Stacks, events: &BTreeSet<&str>, function: &str) -> Error {
     if events.is_empty() {
-        return Error::Usage(format!(
+        return Error::Nothing(format!(
             "no stack passes through {function}: the recording has no stacks; \
              record with --sample or --stack"
         ));
@@ -288,7 +288,7 @@ fn unknown(stacks: &Stacks, events: &BTreeSet<&str>, function: &str) -> Error {
     } else {
         format!("near names: {}", near.join(", "))
     };
-    Error::Usage(format!("no stack passes through {function}; {hint}"))
+    Error::Nothing(format!("no stack passes through {function}; {hint}"))
 }
 
 /// How alike two names are: a part of a name is as good as a slip of the pen.

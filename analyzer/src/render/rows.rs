@@ -87,9 +87,9 @@ fn parquet_error(error: parquet::errors::ParquetError) -> Error {
     match error {
         parquet::errors::ParquetError::External(e) => match e.downcast::<std::io::Error>() {
             Ok(e) => Error::output(*e),
-            Err(e) => Error::Query(e.to_string()),
+            Err(e) => Error::Query(e.to_string().into()),
         },
-        error => Error::Query(error.to_string()),
+        error => Error::Query(error.to_string().into()),
     }
 }
 
