@@ -46,6 +46,8 @@ pub enum Command {
     Replay(Replay),
     /// Ask in SQL, or run a named query
     Query(Query),
+    /// Make recordings whole whose recorder was killed, or whose disk failed
+    Recover(Recover),
 }
 
 /// Which recordings are asked, and within which bounds.
@@ -219,6 +221,17 @@ pub struct Query {
     /// Allow statements that write files, create tables or change settings
     #[arg(long)]
     pub allow_write: bool,
+}
+
+/// `whence recover`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Lists every segment that was finished, puts aside what is damaged, removes what
+was being written, and notes what is missing. It may be run any number of times.")]
+pub struct Recover {
+    /// A recording, or a folder of recordings
+    #[arg(value_name = "REC", required = true)]
+    pub recordings: Vec<PathBuf>,
 }
 
 /// How fast events are replayed.

@@ -3,6 +3,7 @@
 pub mod info;
 pub mod query;
 pub mod record;
+pub mod recover;
 pub mod replay;
 mod steps;
 pub mod top;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Top(args) => block_on(top::run(&args)),
         Command::Replay(args) => block_on(replay::run(&args)),
         Command::Query(args) => block_on(query::run(&args)),
+        Command::Recover(args) => recover::run(&args),
     }
 }
 

@@ -74,7 +74,9 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Recording(whence_schemas::Error::Io { .. }) => 1,
+            Self::Recording(
+                whence_schemas::Error::Io { .. } | whence_schemas::Error::InUse { .. },
+            ) => 1,
             Self::Recording(_) | Self::NoRecording(_) | Self::Unusable { .. } => 4,
             Self::Corrupt(_) => 4,
             Self::Limit(_) => 5,

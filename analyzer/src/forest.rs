@@ -324,11 +324,15 @@ fn derive_boot(recordings: &Recordings, boot: &Boot, wanted: &[&str]) -> Result<
         .collect();
     for at in &boot.recordings {
         let recording = &recordings.all[*at];
-        let at_ns = match recording.manifest.process_complete {
-            true => recording.range_ns().1,
-            false => recording.range_ns().0,
-        };
-        process.push((read(recording, &process::DEF, &process_columns)?, at_ns));
+        let (start, end) = recording.range_ns();
+        for segment in recording.segments_of(&process::DEF) {
+            let at_ns = match recording.manifest.process_complete {
+                true => end,
+                false => segment.file.listed.and_then(|l| l.at_ns).unwrap_or(start),
+            };
+            let rows = Batches::open(&segment.file.path, &process::DEF, &process_columns)?;
+            process.push((rows.collect::<Result<Vec<_>, _>>()?, at_ns));
+        }
         forks.extend(read(recording, &fork::DEF, FORK_COLUMNS)?);
         execs.extend(read(recording, &exec::DEF, &exec_columns)?);
         exits.extend(read(recording, &exit::DEF, EXIT_COLUMNS)?);

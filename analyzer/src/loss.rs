@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::datatypes::Int64Type;
 use whence_schemas::line::time_of_day;
+use whence_schemas::lock::Lock;
 use whence_schemas::loss;
 use whence_schemas::quote::printable;
 use whence_schemas::read::Batches;
@@ -56,11 +57,20 @@ impl Completeness {
     fn add(&mut self, recording: &Recording) {
         let name = recording.name();
         if recording.cut_off() {
-            self.warnings.push(format!(
-                "cut off: {} was not finished: its recorder was killed or still runs; \
-                 events after the last segment are missing",
-                printable(&name)
-            ));
+            let name = printable(&name);
+            self.warnings.push(match Lock::is_held(&recording.dir) {
+                true => format!(
+                    "still recording: {name}; events after the last segment are missing as yet"
+                ),
+                false => format!(
+                    "cut off: {name} was not finished: its recorder was killed; events after \
+                     the last segment are missing; `whence recover` makes it whole"
+                ),
+            });
+        }
+        for missing in &recording.manifest.missing {
+            self.warnings
+                .push(format!("missing: {}", printable(missing)));
         }
         for finding in &recording.findings {
             self.warnings.push(format!(

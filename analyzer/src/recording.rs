@@ -208,6 +208,15 @@ impl Candidate {
     }
 }
 
+/// The directories of the recordings at a path: itself, or all in it.
+///
+/// # Errors
+/// [`Error::NoRecording`] if there is none.
+pub fn directories(path: &Path) -> Result<Vec<PathBuf>> {
+    let found = expand(path)?.into_iter();
+    Ok(found.map(|candidate| candidate.dir).collect())
+}
+
 /// A path as recordings: itself, or all in it.
 fn expand(path: &Path) -> Result<Vec<Candidate>> {
     if has_manifest(path) || !path.is_dir() {

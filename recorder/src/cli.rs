@@ -8,6 +8,7 @@ use clap::Parser;
 use whence_schemas::layout;
 
 use crate::config::{Config, Unwind};
+use crate::guard::Bounds;
 use crate::probes::Spec;
 use crate::{clock, host};
 
@@ -63,6 +64,21 @@ pub struct Args {
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub segment: Duration,
 
+    /// Most that the recording may take on disk, such as 500MB: stacks stop when four
+    /// fifths are used, and the recording ends when all is [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_size: Option<u64>,
+
+    /// Room on the disk that is left to others: stacks stop before it is touched,
+    /// and the recording ends before half of it is; at most a twentieth of the disk
+    #[arg(long, value_name = "SIZE", default_value = "256MB", value_parser = size)]
+    pub keep_free: u64,
+
+    /// Most memory that the recorder may take, the rings included, each of which
+    /// counts double [default: 128MB, or more with a larger --ring]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_memory: Option<u64>,
+
     /// Size of each ring between kernel and recorder, in KiB, a power of two
     #[arg(long, value_name = "KIB", default_value_t = 8 * 1024, value_parser = ring_kib)]
     pub ring: u32,
@@ -92,6 +108,14 @@ pub struct Args {
     pub command: Vec<OsString>,
 }
 
+/// Memory that the recorder may take beside the rings.
+const OWN_MEMORY: u64 = 96 << 20;
+
+/// Memory that two rings of this size take, each mapped twice.
+fn rings_resident(kib: u32) -> u64 {
+    4 * 1024 * u64::from(kib)
+}
+
 /// The values of `--unwind`.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum UnwindArg {
@@ -117,6 +141,7 @@ impl Args {
     /// What they mean.
     #[must_use]
     pub fn config(self) -> Config {
+        let rings = rings_resident(self.ring);
         Config {
             output: self.output.unwrap_or_else(default_output),
             duration: self.duration,
@@ -127,6 +152,11 @@ impl Args {
             print: self.print,
             fail_on_loss: self.fail_on_loss,
             segment: self.segment,
+            bounds: Bounds {
+                max_memory: self.max_memory.unwrap_or(OWN_MEMORY + rings),
+                max_size: self.max_size,
+                keep_free: self.keep_free,
+            },
             ring_bytes: self.ring * 1024,
             pids: self.pids,
             uid: self.uid,
@@ -165,6 +195,22 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(time) if time > Duration::ZERO => Ok(time),
         _ => Err("it must be longer than nothing".into()),
     }
+}
+
+/// A number of bytes, with a unit or without: `500MB`, `2GiB`.
+fn size(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let digits = upper.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &upper[digits.len()..] {
+        "" | "B" => 1,
+        "K" | "KB" | "KIB" => 1 << 10,
+        "M" | "MB" | "MIB" => 1 << 20,
+        "G" | "GB" | "GIB" => 1 << 30,
+        "T" | "TB" | "TIB" => 1 << 40,
+        _ => return Err("a size is a number and a unit, as in 500MB or 2GB".into()),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit));
+    bytes.ok_or_else(|| "a size is a number and a unit, as in 500MB or 2GB".into())
 }
 
 fn ring_kib(text: &str) -> Result<u32, String> {
@@ -206,6 +252,16 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         for wrong in ["", "s", "5 parsecs", "-1s", "0s", "1e400s", "nan"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        assert_eq!(size("500MB"), Ok(500 << 20));
+        assert_eq!(size("2gib"), Ok(2 << 30));
+        assert_eq!(size("17"), Ok(17));
+        for wrong in ["", "MB", "-1", "1.5GB", "9 parsecs", "99999999999T"] {
+            assert!(size(wrong).is_err(), "{wrong}");
         }
     }
 

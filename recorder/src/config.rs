@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::guard::Bounds;
 use crate::probes::Spec;
 
 /// How call paths of user code are found.
@@ -51,6 +52,8 @@ pub struct Config {
     pub fail_on_loss: bool,
     /// How often segments are closed: the most that a crash can lose.
     pub segment: Duration,
+    /// Bounds of memory and disk.
+    pub bounds: Bounds,
     /// Size of each ring in bytes, a power of two.
     pub ring_bytes: u32,
     /// Record only these processes and their descendants.

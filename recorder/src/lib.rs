@@ -3,7 +3,7 @@
 //! Data flows one way: [`ring`] copies records out of the kernel, [`decode`]
 //! reads them, [`pipeline`] makes rows of them with what [`processes`] and
 //! [`stacks`] know, [`sink`] writes segments. [`session`] is the only module
-//! that knows all parts; [`loader`], [`ring`], [`sampler`] and [`command`] are
+//! that knows all parts, and [`guard`] keeps them within bounds; [`loader`], [`ring`], [`sampler`] and [`command`] are
 //! the only ones that touch the kernel unsafely.
 //!
 //! Adding a probe: a mechanism in [`probes`] and its program in the `bpf`
@@ -17,11 +17,13 @@ pub mod command;
 pub mod config;
 pub mod context;
 pub mod decode;
-pub mod finish;
+pub mod directory;
+pub mod guard;
 pub mod host;
 pub mod kernel;
 pub mod loader;
 pub mod loss;
+pub mod memory;
 pub mod modules;
 pub mod namer;
 pub mod overhead;
@@ -32,6 +34,7 @@ pub mod probes;
 pub mod processes;
 pub mod procfs;
 pub mod ring;
+pub mod room;
 pub mod sampler;
 pub mod session;
 pub mod sink;
@@ -39,4 +42,5 @@ pub mod stacks;
 pub mod status;
 pub mod tracefs;
 pub mod unwind;
+pub mod valve;
 pub mod vdso;

@@ -20,6 +20,21 @@ pub const STREAMS: [(Stream, &str); 7] = [
     (Stream::WIRE_STREAM_CALLER, "caller"),
 ];
 
+/// Index of a stream in [`STREAMS`].
+pub const FORK: usize = 0;
+/// Index of a stream in [`STREAMS`].
+pub const EXEC: usize = 1;
+/// Index of a stream in [`STREAMS`].
+pub const EXIT: usize = 2;
+/// Index of a stream in [`STREAMS`].
+pub const SNAPSHOT: usize = 3;
+/// Index of a stream in [`STREAMS`].
+pub const SAMPLE: usize = 4;
+/// Index of a stream in [`STREAMS`].
+pub const PROBE: usize = 5;
+/// Index of a stream in [`STREAMS`].
+pub const CALLER: usize = 6;
+
 /// The losses so far.
 #[derive(Debug)]
 pub struct Losses {
@@ -68,6 +83,18 @@ impl Losses {
         let count = now.saturating_sub(self.untracked);
         self.untracked = now;
         self.push("fork", "map full", None, count, now_ns, rows);
+    }
+
+    /// Takes what the recorder itself could not keep.
+    pub fn take_held(
+        &mut self,
+        stream: &'static str,
+        cause: &str,
+        count: u64,
+        now_ns: i64,
+        rows: &mut loss::Builder,
+    ) {
+        self.push(stream, cause, None, count, now_ns, rows);
     }
 
     /// Ends the interval.

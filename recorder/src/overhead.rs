@@ -2,12 +2,11 @@
 //! run time of its BPF programs, as rows per interval.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use whence_schemas::overhead;
 
-use crate::clock;
 use crate::loader::ProgramStats;
+use crate::{clock, memory};
 
 /// The readings before the present interval.
 #[derive(Debug)]
@@ -47,7 +46,7 @@ impl Overhead {
             cpu_ns: Some(cpu_ns - self.cpu_ns),
             runs: None,
             bytes_written: Some(bytes.saturating_sub(self.bytes).cast_signed()),
-            rss_bytes: Some(rss_bytes().cast_signed()),
+            rss_bytes: Some(memory::resident_bytes().cast_signed()),
         });
         for program in programs {
             let now = (program.run_ns, program.runs);
@@ -71,15 +70,4 @@ impl Overhead {
         self.cpu_ns = cpu_ns;
         self.bytes = bytes;
     }
-}
-
-/// Resident memory of this program in bytes.
-#[must_use]
-pub fn rss_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|value| value.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
 }

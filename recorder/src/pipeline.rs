@@ -14,12 +14,14 @@ use crate::argv::{Argv, texts, wanted_env};
 use crate::cgroups::{Cgroups, container_id};
 use crate::context;
 use crate::decode::{self, Caller, Event, Fork, Image, Sample, comm};
-use crate::loss::STREAMS;
+
+use crate::loss::{CALLER, EXEC, EXIT, FORK, PROBE, SAMPLE, SNAPSHOT, STREAMS};
 use crate::print::Printer;
 use crate::processes::Processes;
-use crate::procfs;
 use crate::sink::Sink;
 use crate::stacks::{Owner, Stacks};
+use crate::valve::Valve;
+use crate::{memory, procfs};
 
 /// Exits remembered to tell a second report of the same process.
 const RECENT_EXITS: usize = 64;
@@ -37,6 +39,8 @@ pub struct Pipeline {
     pub stacks: Stacks,
     /// Clocks, to tell wall time.
     pub clock: Clock,
+    /// Holds back what there is no room for.
+    pub valve: Valve,
     /// Events received, by stream.
     pub received: [u64; STREAMS.len()],
     processes: Processes,
@@ -94,6 +98,7 @@ impl Pipeline {
             sink,
             stacks,
             clock,
+            valve: Valve::default(),
             received: [0; STREAMS.len()],
             processes: Processes::default(),
             cgroups: Cgroups::open(),
@@ -106,7 +111,7 @@ impl Pipeline {
             printer: Printer::new(options.print),
             argv_bytes: 0,
             env: options.env,
-            page_bytes: page_bytes(),
+            page_bytes: memory::page_bytes(),
         }
     }
 
@@ -130,13 +135,10 @@ impl Pipeline {
     }
 
     /// Takes one record of the ring. One that cannot be read is not counted as
-    /// received, and so comes out as lost.
-    ///
-    /// # Errors
-    /// If rows cannot be written.
-    pub fn take(&mut self, record: &[u8]) -> whence_schemas::Result<()> {
+    /// received, and so comes out as lost. What cannot be written, the sink tells.
+    pub fn take(&mut self, record: &[u8]) {
         let Ok(event) = decode::decode(record) else {
-            return Ok(());
+            return;
         };
         match event {
             Event::Fork(fork) => self.fork(&fork),
@@ -146,7 +148,34 @@ impl Pipeline {
             Event::Exit(exit) => self.exit(&exit),
             Event::Sample(sample) => self.sample(&sample),
         }
-        self.sink.relieve()
+        if self.stacks.has_many_rows() {
+            self.move_stacks();
+            self.sink.encode();
+        }
+        self.sink.relieve();
+    }
+
+    /// Counts a row that an event of a stream became. It is recorded when the
+    /// row's segment is finished.
+    fn received(&mut self, stream: usize) {
+        self.received[stream] += 1;
+        let events = match stream {
+            FORK => &mut self.sink.fork.events,
+            EXEC => &mut self.sink.exec.events,
+            EXIT => &mut self.sink.exit.events,
+            SNAPSHOT => &mut self.sink.process.events,
+            SAMPLE | PROBE => &mut self.sink.sample.events,
+            _ => return,
+        };
+        events[stream] += 1;
+    }
+
+    /// Forgets what can be found again, and writes what is held in memory.
+    pub fn shed(&mut self) {
+        self.stacks.forget();
+        self.processes.forget_images();
+        self.move_stacks();
+        self.sink.flush();
     }
 
     /// Moves the rows that describe call paths to their tables. Names come when
@@ -157,6 +186,11 @@ impl Pipeline {
             false => self.stacks.name_frames(),
             true => self.stacks.finish_naming(),
         }
+        self.move_stacks();
+    }
+
+    /// Moves rows to tables whose own are all written.
+    fn move_stacks(&mut self) {
         let (sink, stacks) = (&mut self.sink, &mut self.stacks);
         std::mem::swap(&mut sink.stack.rows, &mut stacks.stack_rows);
         std::mem::swap(&mut sink.frame.rows, &mut stacks.frame_rows);
@@ -223,7 +257,7 @@ impl Pipeline {
     }
 
     fn fork(&mut self, event: &Fork<'_>) {
-        self.received[0] += 1;
+        self.received(FORK);
         let wire = &event.wire;
         let ts_ns = wire.header.ts_ns.cast_signed();
         let owner = self.owner(&wire.parent);
@@ -244,7 +278,7 @@ impl Pipeline {
     }
 
     fn caller(&mut self, event: &Caller<'_>) {
-        self.received[6] += 1;
+        self.received(CALLER);
         let ts_ns = event.wire.header.ts_ns.cast_signed();
         let owner = self.owner(&event.wire.process);
         let kernel = self.stacks.kernel(event.kernel_stack, true, ts_ns);
@@ -257,7 +291,7 @@ impl Pipeline {
     }
 
     fn exec(&mut self, event: &Image<'_>) {
-        self.received[1] += 1;
+        self.received(EXEC);
         let wire = &event.wire;
         let ts_ns = wire.header.ts_ns.cast_signed();
         let time = self.clock.wall_us(ts_ns);
@@ -336,7 +370,7 @@ impl Pipeline {
     }
 
     fn snapshot(&mut self, event: &Image<'_>, record: &[u8]) {
-        self.received[3] += 1;
+        self.received(SNAPSHOT);
         let (process, parent) = (&event.wire.process, event.wire.parent);
         self.processes
             .snapshot(upid(process), process.pid, event.exe());
@@ -406,12 +440,13 @@ impl Pipeline {
     }
 
     fn exit(&mut self, wire: &wire::Exit) {
-        self.received[2] += 1;
         let upid = upid(&wire.process);
         // Kernels that do not say which thread was the last may tell it twice.
         if self.recent_exits.contains(&upid) {
+            self.received[EXIT] += 1;
             return;
         }
+        self.received(EXIT);
         if self.recent_exits.len() == RECENT_EXITS {
             self.recent_exits.pop_front();
         }
@@ -444,7 +479,11 @@ impl Pipeline {
         let Some(NamedEvent { name, id }) = self.events.get(wire.event as usize).cloned() else {
             return;
         };
-        self.received[if wire.event == 0 { 4 } else { 5 }] += 1;
+        let stream = if wire.event == 0 { SAMPLE } else { PROBE };
+        if self.valve.withholds(stream) {
+            return;
+        }
+        self.received(stream);
         let ts_ns = wire.header.ts_ns.cast_signed();
         let kernel = self
             .stacks
@@ -540,12 +579,6 @@ fn cpu_times(utime: u64, stime: u64, runtime: u64) -> (u64, u64) {
     };
     let whole_us = |ns: u64| ns / 1000 * 1000;
     (whole_us(runtime - system), whole_us(system))
-}
-
-fn page_bytes() -> u64 {
-    // SAFETY: asks for a constant.
-    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    bytes.unsigned_abs()
 }
 
 #[cfg(test)]

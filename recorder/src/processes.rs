@@ -177,6 +177,18 @@ impl Processes {
         self.insert(upid, pid, None, 0)
     }
 
+    /// Forgets what was read of the files that they run; it is read again when it
+    /// is needed.
+    pub fn forget_images(&self) {
+        for process in self.live.values() {
+            let mut state = process.image.state.borrow_mut();
+            *state = Mapped {
+                pids: std::mem::take(&mut state.pids),
+                ..Mapped::default()
+            };
+        }
+    }
+
     /// Forgets processes whose end was lost. Looks only when there are many.
     pub fn forget_dead(&mut self) {
         const MANY: usize = 8192;

@@ -18,8 +18,8 @@ use libbpf_rs::{MapHandle, RingBufferBuilder};
 pub struct Chunk(Vec<u8>);
 
 /// A chunk of this size is handed on before the rings are empty.
-const CHUNK_BYTES: usize = 4 << 20;
-/// Chunks between this thread and the pipeline: some 32 MiB in all.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Chunks between this thread and the pipeline: some 8 MiB in all.
 const CHUNKS: usize = 8;
 /// How long events may lie in a ring that is not nearly full.
 const INTERVAL: Duration = Duration::from_millis(50);

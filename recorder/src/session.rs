@@ -14,12 +14,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use libbpf_rs::btf::Btf;
+use whence_schemas::lock::Lock;
 use whence_schemas::manifest::{Event, Manifest, State};
-use whence_schemas::{FORMAT_VERSION, clock as clock_table};
+use whence_schemas::{FORMAT_VERSION, clock as clock_table, complete};
 
 use crate::cgroups::Cgroups;
 use crate::command::Command;
 use crate::config::Config;
+use crate::guard::{self, Guard};
 use crate::kernel::Symbols;
 use crate::loader::{Loaded, Plan};
 use crate::loss::{Losses, STREAMS};
@@ -28,15 +30,17 @@ use crate::overhead::Overhead;
 use crate::pipeline::{Options, Pipeline};
 use crate::ring::{Chunk, Reader};
 use crate::sampler::Counter;
-use crate::sink::{self, Sink};
+use crate::sink::Sink;
 use crate::stacks::Stacks;
 use crate::status::{self, Progress};
-use crate::{clock, finish, host, probes};
+use crate::{clock, directory, host, memory, probes};
 
 /// How often counters are read.
 const TICK: Duration = Duration::from_secs(1);
 /// How often signals and the command are looked at.
 const POLL: Duration = Duration::from_millis(50);
+/// Memory that is needed beside the rings at the least.
+const LEAST_MEMORY: u64 = 32 << 20;
 /// How long a command that was asked to end is waited for.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -71,6 +75,7 @@ pub fn run(config: &Config, stop: &Stop) -> anyhow::Result<Outcome> {
         true => None,
         false => Some(Command::prepare(&config.command)?),
     };
+    memory::tame_allocator();
     // After the fork: the command keeps the limits that it was given.
     host::raise_open_files();
     let (mut session, chunks) = Session::start(config, command.as_ref())?;
@@ -91,6 +96,8 @@ struct Session {
     losses: Losses,
     overhead: Overhead,
     progress: Progress,
+    guard: Guard,
+    _lock: Lock,
     /// If only some processes are recorded: those that others descend from.
     roots: Vec<u32>,
     /// Whether all processes that were there already have been taken.
@@ -108,6 +115,13 @@ impl Session {
             let exists = Path::new(&format!("/proc/{pid}")).exists();
             anyhow::ensure!(exists, "there is no process {pid}");
         }
+        let rings = 4 * u64::from(config.ring_bytes);
+        anyhow::ensure!(
+            config.bounds.max_memory >= rings + LEAST_MEMORY,
+            "the rings alone take {} MB: raise --max-memory to {} MB, or lower --ring",
+            rings >> 20,
+            (rings + LEAST_MEMORY) >> 20
+        );
         let btf = Btf::from_vmlinux().context(NO_BTF)?;
         let plan = Plan {
             life_bytes: config.ring_bytes,
@@ -128,8 +142,8 @@ impl Session {
         drop(btf);
         let mut manifest = manifest(config, &plan)?;
         // Only now, when little can fail any more.
-        sink::create(&config.output).with_context(|| existing(&config.output))?;
-        manifest.write(&config.output)?;
+        let lock = directory::create(&config.output, &manifest)
+            .with_context(|| existing(&config.output))?;
         let (reader, chunks) = Reader::start(loaded.rings()?)?;
         let now_ns = clock::boot_ns();
         let symbols = Symbols::read();
@@ -146,7 +160,7 @@ impl Session {
         let build_id = manifest.kernel.build_id.clone();
         let events: Vec<String> = event_names(&plan);
         let pipeline = Pipeline::new(
-            Sink::new(&config.output, &manifest.boot_id),
+            Sink::new(&config.output, &manifest),
             Stacks::new(symbols, build_id, &manifest.kernel.release, Namer::start()?),
             manifest.clock,
             &events,
@@ -166,6 +180,8 @@ impl Session {
             losses: Losses::new(now_ns),
             overhead: Overhead::new(now_ns),
             progress: Progress::new(config.print),
+            guard: Guard::new(&config.output, config.bounds),
+            _lock: lock,
             roots: config.pids.clone(),
             settled: false,
             started: Instant::now(),
@@ -212,6 +228,10 @@ impl Session {
             let now = Instant::now();
             if now >= next_tick {
                 self.tick()?;
+                let (pipeline, manifest) = (&mut self.pipeline, &mut self.manifest);
+                if self.guard.watch_disk(pipeline, manifest)?.is_some() {
+                    return Ok(());
+                }
                 next_tick = now + TICK;
             }
             if now >= next_rotation {
@@ -229,9 +249,12 @@ impl Session {
 
     fn take(&mut self, chunk: &Chunk) -> anyhow::Result<()> {
         for record in chunk.in_order() {
-            self.pipeline.take(record)?;
+            self.pipeline.take(record);
         }
-        Ok(())
+        let (pipeline, manifest) = (&mut self.pipeline, &mut self.manifest);
+        self.guard.watch_memory(pipeline, manifest);
+        self.guard
+            .take_failures(pipeline, manifest, &mut self.losses, clock::boot_ns())
     }
 
     /// Reads the clocks and all counters.
@@ -262,6 +285,10 @@ impl Session {
         }
         self.losses
             .take_untracked(self.loaded.untracked(), now_ns, rows);
+        for (index, cause, count) in self.pipeline.valve.take() {
+            let (_, stream) = STREAMS[index];
+            self.losses.take_held(stream, cause, count, now_ns, rows);
+        }
         self.losses.end_interval(now_ns);
         Ok(())
     }
@@ -294,27 +321,32 @@ impl Session {
     }
 
     fn rotate(&mut self) -> anyhow::Result<()> {
+        if !self.settled {
+            self.read_losses(clock::boot_ns())?;
+            self.settle_snapshot();
+        }
         self.pipeline.collect_stacks(false);
-        self.pipeline.sink.rotate(&mut self.manifest)?;
-        Ok(())
+        let (pipeline, manifest) = (&mut self.pipeline, &mut self.manifest);
+        pipeline.sink.rotate(manifest)?;
+        self.guard
+            .take_failures(pipeline, manifest, &mut self.losses, clock::boot_ns())
     }
 
     fn finish(&mut self, chunks: &Receiver<Chunk>) -> anyhow::Result<()> {
         self.loaded.detach();
+        // One failure must not take with it what could be kept.
+        let mut result = Ok(());
         if let Some(reader) = self.reader.take() {
             reader.stop();
             for chunk in chunks {
-                self.take(&chunk)?;
+                result = result.and(self.take(&chunk));
             }
-            reader.join()?;
+            result = result.and(reader.join());
         }
-        self.tick()?;
+        result = result.and(self.tick());
+        self.guard.release();
         let end_ns = clock::boot_ns();
-        let received = self.pipeline.received;
-        let rows = &mut self.pipeline.sink.loss.rows;
-        self.losses.check(&received, end_ns, rows);
-        self.pipeline.collect_stacks(true);
-        self.pipeline.sink.close(&mut self.manifest)?;
+        self.close_segments(end_ns);
         self.progress.clear();
         let refused = self.loaded.paths_over_budget();
         if refused > 0 && self.plan.unwind_budget > 0 {
@@ -329,9 +361,29 @@ impl Session {
         self.manifest.state = State::Finished;
         // Before what may fail: the recording is whole without it.
         self.manifest.write(&self.dir)?;
+        result?;
         let argv_bytes = self.pipeline.argv_bytes();
-        finish::number_processes(&self.dir, &mut self.manifest, argv_bytes)?;
+        let limits = complete::Limits::within(self.guard.max_memory());
+        // Its caches are of no use any more, and what follows needs memory.
+        self.pipeline.shed();
+        memory::trim();
+        complete::number_processes(&self.dir, &mut self.manifest, argv_bytes, limits)?;
         Ok(())
+    }
+
+    /// Closes all segments; what could not be written is counted.
+    fn close_segments(&mut self, end_ns: i64) {
+        let (pipeline, losses) = (&mut self.pipeline, &mut self.losses);
+        let mut received = pipeline.received;
+        for (received, withheld) in received.iter_mut().zip(pipeline.valve.totals()) {
+            *received += withheld;
+        }
+        losses.check(&received, end_ns, &mut pipeline.sink.loss.rows);
+        pipeline.collect_stacks(true);
+        let count = |failure: &_, rows: &mut _| guard::count(failure, losses, end_ns, rows);
+        for failure in pipeline.sink.close(&mut self.manifest, count) {
+            guard::miss(&failure, &mut self.manifest);
+        }
     }
 
     fn outcome(&self, config: &Config, status: Option<i32>) -> Outcome {
@@ -409,14 +461,9 @@ fn manifest(config: &Config, plan: &Plan) -> anyhow::Result<Manifest> {
         boot_id: host::boot_id().context("failed to read the boot id")?,
         kernel: host::kernel(),
         clock: clock::read(),
-        end_ns: None,
         options: options(config),
-        state: State::Recording,
-        process_complete: false,
         events: sampler.into_iter().chain(probes).collect(),
-        notes: Vec::new(),
-        lost: std::collections::BTreeMap::new(),
-        segments: Vec::new(),
+        ..Manifest::default()
     })
 }
 
@@ -436,6 +483,9 @@ fn options(config: &Config) -> serde_json::Value {
         "duration_ms": config.duration.map(|d| d.as_millis() as u64),
         "segment_ms": config.segment.as_millis() as u64,
         "ring_bytes": config.ring_bytes,
+        "max_memory": config.bounds.max_memory,
+        "max_size": config.bounds.max_size,
+        "keep_free": config.bounds.keep_free,
     })
 }
 
@@ -452,17 +502,7 @@ pub(crate) fn manifest_for_tests() -> Manifest {
         format_version: FORMAT_VERSION,
         recording_id: "00000000".into(),
         recorder_version: "0".into(),
-        host: Default::default(),
         boot_id: "boot".into(),
-        kernel: Default::default(),
-        clock: Default::default(),
-        end_ns: None,
-        options: serde_json::Value::Null,
-        state: State::Recording,
-        process_complete: false,
-        events: Vec::new(),
-        notes: Vec::new(),
-        lost: Default::default(),
-        segments: Vec::new(),
+        ..Manifest::default()
     }
 }

@@ -22,7 +22,9 @@ use crate::unwind::Cache;
 const DEPTH: usize = 127;
 /// Entries of a cache before it is emptied; bounds its memory. What is stored
 /// twice thereby has the same id and the same content.
-const CACHE: usize = 1 << 18;
+const CACHE: usize = 1 << 16;
+/// Rows of a table before they are encoded; those of stacks are wide.
+const MANY_ROWS: usize = 4096;
 
 /// A kernel call path.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +97,23 @@ impl Stacks {
             symbol_rows: symbol::Builder::default(),
             mapping_rows: mapping::Builder::default(),
         }
+    }
+
+    /// Whether so many rows have come together that they take memory.
+    #[must_use]
+    pub fn has_many_rows(&self) -> bool {
+        self.stack_rows.len() > MANY_ROWS || self.mapping_rows.len() > MANY_ROWS
+    }
+
+    /// Forgets what was stored, so that it is stored once more when it is seen
+    /// again, and all that was found out about files.
+    pub fn forget(&mut self) {
+        self.kernel_paths = HashMap::new();
+        self.user_paths = HashMap::new();
+        self.known_stacks = HashSet::new();
+        self.known_frames = HashSet::new();
+        self.unwind_cache = Cache::default();
+        self.modules = Modules::default();
     }
 
     /// The id of a kernel stack; `None` for an empty one. One that was taken `by_bpf`

@@ -40,6 +40,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Somebody else writes to the recording.
+    #[error("{path} is being recorded; stop its recorder first")]
+    InUse {
+        /// The recording.
+        path: PathBuf,
+    },
     /// The operating system refused.
     #[error("failed to {action} {path}: {cause}")]
     Io {

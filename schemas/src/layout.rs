@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 pub const EXTENSION: &str = "whence";
 /// The manifest.
 pub const MANIFEST: &str = "recording.json";
+/// The manifest while it is written.
+pub const UNFINISHED_MANIFEST: &str = ".recording.json.tmp";
 
 /// The manifest of the recording at `dir`.
 #[must_use]
@@ -31,6 +33,14 @@ pub fn segment(table: &str, number: u32) -> PathBuf {
 #[must_use]
 pub fn unfinished(table: &str, number: u32) -> PathBuf {
     Path::new(table).join(format!(".{number:06}.tmp"))
+}
+
+/// Path of a segment that was found damaged, relative to the recording: it is
+/// kept, but no reader's glob matches it.
+#[must_use]
+pub fn damaged(segment: &Path) -> Option<PathBuf> {
+    let name = segment.file_name()?.to_str()?;
+    Some(segment.with_file_name(format!(".{name}.damaged")))
 }
 
 /// The number of a finished segment, from its file name.

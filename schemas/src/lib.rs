@@ -4,22 +4,26 @@
 //! them, the files of a recording and how they come to be, and the few rules
 //! that both programs must apply alike: how a process follows from its events
 //! ([`mod@derive`]), how a tree is numbered ([`tree`]), how a command line is
-//! quoted ([`quote`]) and how an event reads as one line ([`mod@line`]).
+//! quoted ([`quote`]) and how an event reads as one line ([`mod@line`]); and how
+//! a recording is completed ([`complete`]), be its recorder killed ([`recover`]).
 //!
 //! It knows nothing of the kernel, of BPF, or of SQL.
 //!
 //! Adding a column: one line in its file under `tables/`. Adding a table: one
 //! file there and one entry in [`TABLES`].
 
+pub mod complete;
 pub mod derive;
 pub mod error;
 pub mod ids;
 pub mod layout;
 pub mod line;
+pub mod lock;
 pub mod manifest;
 pub mod page;
 pub mod quote;
 pub mod read;
+pub mod recover;
 pub mod segment;
 pub mod table;
 pub mod tables;

@@ -1,7 +1,7 @@
 //! `recording.json`: what a recording is, and which segments belong to it.
 //!
-//! It is written anew (temporary name, sync, rename) after each rotation of
-//! segments, so that at any moment it lists only files that are complete.
+//! It is written anew (temporary name, sync, rename) after rotations of segments,
+//! so that at any moment it lists only files that are complete.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ use crate::{Error, FORMAT_VERSION, Result, layout};
 const MAX_BYTES: u64 = 256 << 20;
 
 /// The content of `recording.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of the format; see [`FORMAT_VERSION`].
     pub format_version: u32,
@@ -48,6 +48,10 @@ pub struct Manifest {
     /// Facts that a reader should know, such as names that could not be had.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What is known to be missing besides the events that table `loss` counts,
+    /// one line each; every answer says it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
     /// Events lost, by stream, over the whole recording.
     #[serde(default)]
     pub lost: BTreeMap<String, u64>,
@@ -102,10 +106,11 @@ impl Clock {
 }
 
 /// Where a recording stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Being written, or its recorder was killed.
+    #[default]
     Recording,
     /// Ended as it should.
     Finished,
@@ -178,12 +183,18 @@ impl Manifest {
     /// [`Error::Io`].
     pub fn write(&self, dir: &Path) -> Result<()> {
         let path = layout::manifest(dir);
-        let tmp = dir.join(".recording.json.tmp");
+        let tmp = dir.join(layout::UNFINISHED_MANIFEST);
         let text = serde_json::to_vec_pretty(self).map_err(|e| Error::corrupt(&path, e))?;
+        // What a crash left, or a link that a stranger has put there.
+        match fs::remove_file(&tmp) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", &tmp)(e));
+            }
+            _ => {}
+        }
         let mut file = File::options()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(0o600)
             .open(&tmp)
             .map_err(Error::io("create", &tmp))?;
@@ -193,6 +204,14 @@ impl Manifest {
             .map_err(Error::io("write", &tmp))?;
         fs::rename(&tmp, &path).map_err(Error::io("rename", &tmp))?;
         sync_dir(dir)
+    }
+
+    /// The highest number of a segment of one table; 0 if there is none.
+    #[must_use]
+    pub fn last_number(&self, table: &str) -> u32 {
+        let files = self.segments.iter().filter(|s| s.table == table);
+        let names = files.filter_map(|s| s.file.rsplit('/').next());
+        names.filter_map(layout::segment_number).max().unwrap_or(0)
     }
 
     /// The segments of one table, in order.

@@ -5,7 +5,7 @@
 //! A table may have fewer columns than this version knows (they read as NULL)
 //! or more (they are ignored). A column of another type is damage.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescriptor;
 
 use crate::manifest::{Manifest, State};
-use crate::{Error, Result, TABLES, TableDef, layout, page};
+use crate::{Error, Result, TABLES, TableDef, layout, page, process};
 
 /// Rows in a batch that is read.
 const BATCH_ROWS: usize = 8 * 1024;
@@ -53,6 +53,8 @@ pub struct Listed {
     pub min_ns: Option<i64>,
     /// Greatest value of the table's time column.
     pub max_ns: Option<i64>,
+    /// When its rows were true; see [`crate::segment::Segment::at_ns`].
+    pub at_ns: Option<i64>,
 }
 
 /// Least and greatest value of a column in a segment, NULL aside.
@@ -125,20 +127,49 @@ pub fn batches(
     def: &'static TableDef,
     columns: &[&str],
 ) -> Result<Vec<RecordBatch>> {
-    let found = inventory(dir, manifest);
+    let segments = usable(dir, manifest, def)?;
+    let mut all = Vec::new();
+    for segment in &segments {
+        for batch in Batches::open(&segment.path, def, columns)? {
+            all.push(batch?);
+        }
+    }
+    Ok(all)
+}
+
+/// Reads the rows of `process`, apart by the moment at which they were true, in
+/// order of these.
+///
+/// # Errors
+/// As [`batches`].
+pub fn snapshots(
+    dir: &Path,
+    manifest: &Manifest,
+    columns: &[&str],
+) -> Result<Vec<(i64, Vec<RecordBatch>)>> {
+    let mut by_time: BTreeMap<i64, Vec<RecordBatch>> = BTreeMap::new();
+    for segment in usable(dir, manifest, &process::DEF)? {
+        let at_ns = segment.listed.and_then(|listed| listed.at_ns);
+        let rows = by_time.entry(at_ns.unwrap_or(manifest.clock.boot_ns));
+        let rows = rows.or_default();
+        for batch in Batches::open(&segment.path, &process::DEF, columns)? {
+            rows.push(batch?);
+        }
+    }
+    Ok(by_time.into_iter().collect())
+}
+
+/// The segments of a table, none of which may be damaged.
+fn usable(dir: &Path, manifest: &Manifest, def: &TableDef) -> Result<Vec<SegmentFile>> {
+    let mut found = inventory(dir, manifest);
     let folder = dir.join(def.name);
     let of_table =
         |e: &Error| matches!(e, Error::Corrupt { path, .. } if path.starts_with(&folder));
     if let Some(finding) = found.findings.into_iter().find(of_table) {
         return Err(finding);
     }
-    let mut all = Vec::new();
-    for segment in found.segments.iter().filter(|s| s.def.name == def.name) {
-        for batch in Batches::open(&segment.path, def, columns)? {
-            all.push(batch?);
-        }
-    }
-    Ok(all)
+    found.segments.retain(|s| s.def.name == def.name);
+    Ok(found.segments)
 }
 
 /// Schema of some columns of a table, as they are read: any of them may be
@@ -385,6 +416,7 @@ fn listed(
             rows: segment.rows,
             min_ns: segment.min_ns,
             max_ns: segment.max_ns,
+            at_ns: segment.at_ns,
         }),
     })
 }

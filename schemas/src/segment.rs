@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array as _, Int64Array, RecordBatch};
+use arrow::array::{Int64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,10 @@ pub struct Segment {
     pub max_ns: Option<i64>,
     /// SHA-256 of the file, in hexadecimal digits.
     pub sha256: String,
+    /// Of `process` only: when its rows were true, if not at the begin of the
+    /// recording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_ns: Option<i64>,
 }
 
 /// A segment being written. Dropped before [`finish`](Self::finish), it leaves
@@ -117,6 +121,29 @@ impl OpenSegment {
         Ok(())
     }
 
+    /// Writes what is held in memory, as a row group of its own.
+    ///
+    /// # Errors
+    /// [`Error::Encode`].
+    pub fn flush(&mut self) -> Result<()> {
+        let Some(writer) = self.writer.as_mut() else {
+            return Ok(());
+        };
+        writer.flush().map_err(|cause| Error::Encode {
+            path: self
+                .dir
+                .join(layout::unfinished(self.def.name, self.number)),
+            cause,
+        })
+    }
+
+    /// Size of the file if it was finished now, about.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let writer = self.writer.as_ref();
+        writer.map_or(0, |w| (w.bytes_written() + w.in_progress_size()) as u64)
+    }
+
     /// Completes the file and gives it its name.
     ///
     /// # Errors
@@ -145,6 +172,7 @@ impl OpenSegment {
             min_ns: self.range.map(|r| r.0),
             max_ns: self.range.map(|r| r.1),
             sha256,
+            at_ns: None,
         })
     }
 }
@@ -172,6 +200,33 @@ pub fn write(
         segment.write(batch)?;
     }
     segment.finish()
+}
+
+/// Describes a finished segment that no manifest lists, after reading all of it.
+///
+/// # Errors
+/// [`Error::Corrupt`] if it cannot be read as that table, [`Error::Io`].
+pub fn describe(dir: &Path, def: &'static TableDef, file: &Path) -> Result<Segment> {
+    let path = dir.join(file);
+    let (mut rows, mut range) = (0, None);
+    let columns: Vec<&str> = def.columns.iter().map(|c| c.name).collect();
+    for batch in crate::read::Batches::open(&path, def, &columns)? {
+        let batch = batch?;
+        rows += batch.num_rows() as u64;
+        range = merge(range, time_range(def, &batch));
+    }
+    let opened = File::open(&path).map_err(Error::io("open", &path))?;
+    let (bytes, sha256) = sha256(opened).map_err(Error::io("read", &path))?;
+    Ok(Segment {
+        table: def.name.into(),
+        file: file.to_string_lossy().into_owned(),
+        rows,
+        bytes,
+        min_ns: range.map(|r| r.0),
+        max_ns: range.map(|r| r.1),
+        sha256,
+        at_ns: None,
+    })
 }
 
 /// Makes the names in a folder durable.
@@ -221,7 +276,6 @@ fn merge(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
 fn time_range(def: &TableDef, batch: &RecordBatch) -> Option<(i64, i64)> {
     let column = batch.column_by_name(def.time_column)?;
     let times = column.as_any().downcast_ref::<Int64Array>()?;
-    debug_assert_eq!(times.null_count(), 0);
     Some((arrow::compute::min(times)?, arrow::compute::max(times)?))
 }
 

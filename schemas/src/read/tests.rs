@@ -1,7 +1,4 @@
-use std::collections::BTreeMap;
-
 use super::*;
-use crate::manifest::{Clock, Host, Kernel};
 use crate::segment::{self, Segment};
 use crate::{FORMAT_VERSION, fork};
 
@@ -33,18 +30,10 @@ fn manifest(state: State, segments: Vec<Segment>) -> Manifest {
         format_version: FORMAT_VERSION,
         recording_id: "r".into(),
         recorder_version: "0".into(),
-        host: Host::default(),
         boot_id: "boot".into(),
-        kernel: Kernel::default(),
-        clock: Clock::default(),
-        end_ns: None,
-        options: serde_json::Value::Null,
         state,
-        process_complete: false,
-        events: Vec::new(),
-        notes: Vec::new(),
-        lost: BTreeMap::new(),
         segments,
+        ..Manifest::default()
     }
 }
 

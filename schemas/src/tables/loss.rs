@@ -6,7 +6,7 @@ crate::table! {
     pub struct Row {
         /// What was lost: `fork`, `exec`, `exit`, `snapshot`, `sample`, `probe`, or `caller`: the stacks of an exec's caller.
         stream: Text = Dict,
-        /// Why: `ring full`, `map full`, `program recursion`, `decode`.
+        /// Why: `ring full`, `map full`, `program recursion`, `decode`; or `disk full`, `size limit`, `memory limit`, `write failed` where the recorder had no room.
         cause: Text = Dict,
         /// CPU on which it happened; NULL if not known.
         cpu: Opt<I32> = Dict,

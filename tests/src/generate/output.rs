@@ -4,7 +4,9 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use whence_recorder::{finish, sink};
+use whence_recorder::{directory, sink};
+use whence_schemas::complete::{self, Limits};
+use whence_schemas::lock::Lock;
 use whence_schemas::manifest::{Clock, Event, Host, Kernel, Manifest, State};
 use whence_schemas::{FORMAT_VERSION, Result, clock, overhead};
 
@@ -23,6 +25,7 @@ pub(crate) struct Output {
     /// The recorder's writer.
     pub(crate) sink: sink::Sink,
     manifest: Manifest,
+    _lock: Lock,
     segment_ns: i64,
     cut_off: bool,
     argv_bytes: u64,
@@ -31,12 +34,14 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn create(args: &Args) -> Result<Self> {
-        sink::create(&args.output)?;
         let boot_id = format!("{:08x}-0000-4000-8000-{:012x}", args.seed, args.processes);
+        let manifest = manifest(args, boot_id);
+        let lock = directory::create(&args.output, &manifest)?;
         Ok(Self {
             dir: args.output.clone(),
-            sink: sink::Sink::new(&args.output, &boot_id),
-            manifest: manifest(args, boot_id),
+            sink: sink::Sink::new(&args.output, &manifest),
+            manifest,
+            _lock: lock,
             segment_ns: args.segment.max(1) as i64 * S,
             cut_off: args.cut_off,
             argv_bytes: 0,
@@ -64,10 +69,16 @@ impl Output {
     pub(crate) fn relieve(&mut self, argv_bytes: u64) -> Result<()> {
         self.argv_bytes += argv_bytes;
         self.ticks += 1;
-        match self.ticks.is_multiple_of(1024) {
-            true => self.sink.relieve(),
-            false => Ok(()),
+        if self.ticks.is_multiple_of(1024) {
+            self.sink.relieve();
         }
+        self.check()
+    }
+
+    /// The first failure to write, which ends it.
+    fn check(&mut self) -> Result<()> {
+        let first = self.sink.failures().into_iter().next();
+        first.map_or(Ok(()), |failure| Err(*failure.error))
     }
 
     /// Ends a segment.
@@ -87,7 +98,8 @@ impl Output {
             ..overhead::Row::default()
         });
         self.manifest.end_ns = Some(end_ns);
-        self.sink.rotate(&mut self.manifest)
+        self.sink.rotate(&mut self.manifest)?;
+        self.check()
     }
 
     /// Ends the recording, as the recorder does.
@@ -96,9 +108,13 @@ impl Output {
             self.manifest.end_ns = None;
             return self.manifest.write(&self.dir);
         }
-        self.sink.close(&mut self.manifest)?;
+        let failures = self.sink.close(&mut self.manifest, |_, _| ());
+        if let Some(failure) = failures.into_iter().next() {
+            return Err(*failure.error);
+        }
         self.manifest.state = State::Finished;
-        finish::number_processes(&self.dir, &mut self.manifest, self.argv_bytes)
+        let limits = Limits::default();
+        complete::number_processes(&self.dir, &mut self.manifest, self.argv_bytes, limits)
     }
 }
 
@@ -129,16 +145,11 @@ fn manifest(args: &Args, boot_id: String) -> Manifest {
             mono_ns: BOOT_NS,
             real_ns: REAL_NS,
         },
-        end_ns: None,
         options: serde_json::json!({ "generated": format!("{args:?}") }),
-        state: State::Recording,
-        process_complete: false,
         events: vec![
             event(sampled::CPU, "perf_event", sampled::CPU_WEIGHT),
             event(sampled::BLOCK, "raw_tracepoint", 1),
         ],
-        notes: Vec::new(),
-        lost: Default::default(),
-        segments: Vec::new(),
+        ..Manifest::default()
     }
 }

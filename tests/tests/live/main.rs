@@ -5,6 +5,7 @@
 //! the reason is printed; they never pass without having run.
 
 mod before;
+mod crash;
 mod engines;
 mod exec;
 mod filters;
@@ -85,6 +86,7 @@ fn main() {
         before::TESTS,
         filters::TESTS,
         surroundings::TESTS,
+        crash::TESTS,
     ];
     let trials = all
         .into_iter()

@@ -32,7 +32,7 @@ pub(super) const TESTS: &[Test] = &[
         run: nothing_mounted,
     },
     Test {
-        name: "a_full_disk_ends_a_recording_that_can_be_read",
+        name: "a_disk_that_others_fill_ends_a_recording_that_can_be_read",
         obstacle: no_mount_namespace,
         run: disk_full,
     },
@@ -56,14 +56,14 @@ fn no_ambient_capabilities() -> Option<String> {
     (!made).then(|| "setpriv cannot give an ordinary user capabilities here".into())
 }
 
-/// A folder with the programs, open to all.
+/// A folder with the programs, of an ordinary user.
 fn open_folder() -> std::io::Result<TempDir> {
     let dir = TempDir::new()?;
     for name in ["whence-record", "whence-workload"] {
         std::fs::copy(program(name), dir.path().join(name))?;
     }
     let open = dir.path().display().to_string();
-    run(&["chmod", "--recursive", "a+rwx", &open])?;
+    run(&["chown", "--recursive", "65534:65534", &open])?;
     Ok(dir)
 }
 
@@ -190,7 +190,7 @@ fn disk_full() -> Result<(), Failed> {
     // Room for some segments; what can be read is copied out of the namespace.
     let script = format!(
         "mkdir small && mount -t tmpfs -o size=2m none small || exit 99
-         ./whence-record -o small/x.whence --segment 200ms -- '{}' storm 20000 2
+         ./whence-record -o small/x.whence --segment 200ms --keep-free 0 -- '{}' storm 20000 2
          status=$?; cp -r small/x.whence .; exit $status",
         workload()
     );

@@ -7,26 +7,51 @@
 use std::fs;
 use std::path::Path;
 
-use whence_schemas::derive::{
-    self, EXEC_COLUMNS, EXIT_COLUMNS, Events, FORK_COLUMNS, Processes, Seen,
-};
-use whence_schemas::manifest::Manifest;
-use whence_schemas::segment::OpenSegment;
-use whence_schemas::table::BOOT_ID;
-use whence_schemas::{Error, Result, exec, exit, fork, process, read};
+use crate::derive::{self, EXEC_COLUMNS, EXIT_COLUMNS, Events, FORK_COLUMNS, Processes, Seen};
+use crate::manifest::Manifest;
+use crate::segment::OpenSegment;
+use crate::table::BOOT_ID;
+use crate::{Error, Result, exec, exit, fork, process, read};
 
-/// Events beyond which the table is left to the analyzer.
-const MAX_EVENTS: u64 = 500_000;
-/// Bytes of arguments beyond which it is left too.
-const MAX_ARGV_BYTES: u64 = 64 << 20;
+/// Events and bytes of arguments beyond which the table is left to the analyzer.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Forks and execs.
+    pub events: u64,
+    /// Bytes of all arguments.
+    pub argv_bytes: u64,
+}
+
+impl Limits {
+    /// What can be done in so much memory.
+    #[must_use]
+    pub fn within(max_memory: u64) -> Self {
+        // Measured: half a kilobyte per event, arguments in three forms.
+        Self {
+            events: max_memory / 512,
+            argv_bytes: max_memory / 8,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::within(256 << 20)
+    }
+}
 
 /// Completes table `process` of the recording at `dir` and writes the manifest.
 /// `argv_bytes` is the size of all arguments in it.
 ///
 /// # Errors
 /// If segments cannot be read or written.
-pub fn number_processes(dir: &Path, manifest: &mut Manifest, argv_bytes: u64) -> Result<()> {
-    if argv_bytes > MAX_ARGV_BYTES || events(manifest) > MAX_EVENTS {
+pub fn number_processes(
+    dir: &Path,
+    manifest: &mut Manifest,
+    argv_bytes: u64,
+    limits: Limits,
+) -> Result<()> {
+    if argv_bytes > limits.argv_bytes || events(manifest) > limits.events {
         manifest.process_complete = false;
         return manifest.write(dir);
     }
@@ -35,7 +60,7 @@ pub fn number_processes(dir: &Path, manifest: &mut Manifest, argv_bytes: u64) ->
         .segments_of(process::DEF.name)
         .map(|s| s.file.clone())
         .collect();
-    let number = before.len() as u32 + 1;
+    let number = 1 + manifest.last_number(process::DEF.name);
     let mut segment = OpenSegment::create(dir, &process::DEF, number)?;
     for batch in processes.batches(&manifest.boot_id) {
         segment.write(&batch?)?;
@@ -65,15 +90,19 @@ fn derive(dir: &Path, manifest: &Manifest) -> Result<Processes> {
         .map(|c| c.name)
         .chain([BOOT_ID])
         .collect();
-    let seen = read::batches(dir, manifest, &process::DEF, &columns)?;
+    let snapshots = read::snapshots(dir, manifest, &columns)?;
+    let seen: Vec<Seen<'_>> = snapshots
+        .iter()
+        .map(|(at_ns, batches)| Seen {
+            batches,
+            at_ns: *at_ns,
+        })
+        .collect();
     let fork = read::batches(dir, manifest, &fork::DEF, FORK_COLUMNS)?;
     let exec = read::batches(dir, manifest, &exec::DEF, EXEC_COLUMNS)?;
     let exit = read::batches(dir, manifest, &exit::DEF, EXIT_COLUMNS)?;
     let (processes, _) = derive::process_table(&Events {
-        process: &[Seen {
-            batches: &seen,
-            at_ns: manifest.clock.boot_ns,
-        }],
+        process: &seen,
         fork: &fork,
         exec: &exec,
         exit: &exit,
