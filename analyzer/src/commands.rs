@@ -58,7 +58,8 @@ fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
 /// Opens what is asked, and says which recording that is where the user named
 /// none.
 fn open(source: &Source) -> Result<Recordings> {
-    let recordings = Recordings::open(&source.input)?;
+    let mut recordings = Recordings::open(&source.input)?;
+    recordings.memory = crate::session::memory(source.max_memory);
     if let (true, Some(recording)) = (source.input.is_empty(), recordings.all.first()) {
         let name = recording.name();
         eprintln!(

@@ -1,42 +1,80 @@
-//! The processes of one boot as a forest of arrays, in order of their starts.
+//! The processes of one boot as a forest of arrays, in pre-order: a subtree is a
+//! range of nodes.
 //!
-//! A finished recording holds them; for one that was cut off, and where several
-//! recordings are of one boot, they are derived from the events. The links and
-//! numbers of a file are never trusted: parents are looked up again and the
-//! forest numbered again, so a hostile file can give a wrong tree but no loop.
+//! A finished recording holds them so; for one that was cut off, and where
+//! several recordings are of one boot, they are derived from the events. The
+//! numbers of a file are never trusted: each parent must be on the path down to
+//! the row before, or the forest is numbered anew, so a hostile file can give a
+//! wrong tree but no loop.
 
+mod load;
 mod table;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::hash::BuildHasher as _;
+use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array as _, AsArray as _, RecordBatch};
+use arrow::array::{Array as _, AsArray as _, DictionaryArray, RecordBatch};
 use arrow::datatypes::{ArrowPrimitiveType, Int32Type, Int64Type};
-use whence_schemas::derive::{
-    self, EXEC_COLUMNS, EXIT_COLUMNS, Events, FORK_COLUMNS, Processes, Seen,
-};
-use whence_schemas::read::Batches;
-use whence_schemas::tree::{self, Numbering};
-use whence_schemas::{TableDef, exec, exit, fork, process};
+use datafusion::execution::memory_pool::MemoryReservation;
+use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
+use whence_schemas::tree::NONE;
 
 use crate::Result;
-use crate::recording::{Boot, Recording, Recordings};
+use crate::recording::{Boot, Recordings};
+use crate::scan;
 
 pub use table::ProcessTable;
 
-/// Columns of `process` that a forest holds.
-const COLUMNS: &[&str] = &[
-    "upid",
-    "parent_upid",
-    "pid",
-    "start_ns",
-    "end_ns",
-    "comm",
-    "exe",
-    "cmdline",
-    "exit_code",
-    "exit_signal",
-    "source",
-];
+/// A column of `process` that a forest holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are named as the columns are")]
+pub enum Column {
+    Upid,
+    ParentUpid,
+    Pid,
+    StartNs,
+    EndNs,
+    Comm,
+    Exe,
+    Cmdline,
+    ExitCode,
+    ExitSignal,
+    Source,
+}
+
+impl Column {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Upid,
+        Self::ParentUpid,
+        Self::Pid,
+        Self::StartNs,
+        Self::EndNs,
+        Self::Comm,
+        Self::Exe,
+        Self::Cmdline,
+        Self::ExitCode,
+        Self::ExitSignal,
+        Self::Source,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Upid => "upid",
+            Self::ParentUpid => "parent_upid",
+            Self::Pid => "pid",
+            Self::StartNs => "start_ns",
+            Self::EndNs => "end_ns",
+            Self::Comm => "comm",
+            Self::Exe => "exe",
+            Self::Cmdline => "cmdline",
+            Self::ExitCode => "exit_code",
+            Self::ExitSignal => "exit_signal",
+            Self::Source => "source",
+        }
+    }
+}
 
 /// The processes of one boot.
 #[derive(Debug)]
@@ -46,104 +84,48 @@ pub struct Forest {
     /// Processes whose parent link closed a cycle.
     pub cycles: usize,
     upid: Vec<i64>,
-    parent: Vec<Option<u32>>,
-    numbering: Numbering,
-    /// Nodes in pre-order.
+    /// Node of the parent, or [`NONE`].
+    parent: Vec<u32>,
+    depth: Vec<u32>,
+    /// Last node of the subtree.
+    last: Vec<u32>,
+    /// All nodes: a slice of it is a subtree.
     order: Vec<u32>,
-    /// The row of each node: files are in pre-order, nodes in order of starts.
-    row: Vec<u32>,
-    batches: Vec<RecordBatch>,
-    /// First row of each batch.
-    starts: Vec<usize>,
+    chunks: Vec<Chunk>,
+    /// Where the chunks have each column.
+    places: [Option<usize>; Column::ALL.len()],
+    by_upid: OnceLock<(HashTable<u32>, DefaultHashBuilder)>,
+    /// What all of this takes.
+    _memory: MemoryReservation,
+}
+
+/// Rows of `process`, for the nodes from `start` on.
+#[derive(Debug)]
+struct Chunk {
+    start: usize,
+    batch: RecordBatch,
 }
 
 impl Forest {
-    /// The forest of a boot.
-    ///
-    /// # Errors
-    /// If a segment turns out to be damaged.
-    pub fn load(recordings: &Recordings, boot: &Boot) -> Result<Self> {
-        if let Some(recording) = complete(recordings, boot) {
-            let batches = read(recording, &process::DEF, COLUMNS)?;
-            if let Some(forest) = Self::of(boot, batches) {
-                return Ok(forest);
-            }
-        }
-        let wanted: Vec<usize> = COLUMNS
-            .iter()
-            .filter_map(|name| process::DEF.schema().index_of(name).ok())
-            .collect();
-        let processes = derive_boot(recordings, boot, COLUMNS)?;
-        let batches = processes
-            .ranges()
-            .map(|range| processes.batch(range, &wanted, &boot.boot_id))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::of(boot, batches).unwrap_or_else(|| Self::empty(boot)))
-    }
-
     /// The forests of all boots.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
+    /// If a segment turns out to be damaged, or memory does not suffice.
     pub fn load_all(recordings: &Recordings) -> Result<Vec<Self>> {
+        Self::load_all_with(recordings, &Column::ALL)
+    }
+
+    /// The same with some columns, which is faster. Those that are left out read
+    /// as if they were not known; the links are always there.
+    ///
+    /// # Errors
+    /// As [`load_all`](Self::load_all).
+    pub fn load_all_with(recordings: &Recordings, columns: &[Column]) -> Result<Vec<Self>> {
         let boots = recordings.boots();
         boots
             .iter()
-            .map(|boot| Self::load(recordings, boot))
+            .map(|boot| load::forest(recordings, boot, columns))
             .collect()
-    }
-
-    fn empty(boot: &Boot) -> Self {
-        Self {
-            boot: boot.clone(),
-            cycles: 0,
-            upid: Vec::new(),
-            parent: Vec::new(),
-            numbering: Numbering::default(),
-            order: Vec::new(),
-            row: Vec::new(),
-            batches: Vec::new(),
-            starts: Vec::new(),
-        }
-    }
-
-    /// Links rows that are each of another process; `None` if they are not.
-    fn of(boot: &Boot, mut batches: Vec<RecordBatch>) -> Option<Self> {
-        batches.retain(|batch| batch.num_rows() > 0);
-        let column = |batch: &RecordBatch, name: &str| {
-            let column = batch.column_by_name(name)?;
-            Some(column.as_primitive_opt::<Int64Type>()?.clone())
-        };
-        let mut forest = Self::empty(boot);
-        let (mut upids, mut parents) = (Vec::new(), Vec::new());
-        for batch in &batches {
-            forest.starts.push(upids.len());
-            let upid = column(batch, "upid")?;
-            if upid.null_count() > 0 {
-                return None;
-            }
-            upids.extend_from_slice(upid.values());
-            parents.extend(column(batch, "parent_upid")?.iter());
-        }
-        let mut row: Vec<u32> = (0..u32::try_from(upids.len()).ok()?).collect();
-        row.sort_by_key(|row| upids[*row as usize]);
-        forest.upid = row.iter().map(|row| upids[*row as usize]).collect();
-        if !forest.upid.is_sorted_by(|a, b| a < b) {
-            return None;
-        }
-        forest.parent = row
-            .iter()
-            .map(|row| forest.node_of(parents[*row as usize]?))
-            .collect();
-        forest.row = row;
-        forest.numbering = tree::number(&forest.parent);
-        for cut in &forest.numbering.cut {
-            forest.parent[*cut as usize] = None;
-        }
-        forest.cycles = forest.numbering.cut.len();
-        forest.order = forest.numbering.order();
-        forest.batches = batches;
-        Some(forest)
     }
 
     /// How many processes there are.
@@ -161,18 +143,89 @@ impl Forest {
     /// The node of a process.
     #[must_use]
     pub fn node_of(&self, upid: i64) -> Option<u32> {
-        let at = self.upid.binary_search(&upid).ok()?;
-        u32::try_from(at).ok()
+        let (table, hasher) = self.by_upid.get_or_init(|| self.index());
+        let is_it = |node: &u32| self.upid[*node as usize] == upid;
+        table.find(hasher.hash_one(upid), is_it).copied()
     }
 
-    /// Nodes of processes with this pid, in order of their starts.
+    /// The nodes of some processes, in pre-order: for many at once.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn nodes_of(&self, upids: &HashSet<i64>) -> Result<Vec<u32>> {
+        const JOB_NODES: usize = 64 * 1024;
+        let jobs = self.len().div_ceil(JOB_NODES);
+        let found = scan::each(jobs, Vec::new, |found: &mut Vec<u32>, at| {
+            let start = at * JOB_NODES;
+            let end = (start + JOB_NODES).min(self.len());
+            let nodes = (start..end).filter(|node| upids.contains(&self.upid[*node]));
+            found.extend(nodes.map(|node| node as u32));
+            Ok(())
+        })?;
+        let mut found: Vec<u32> = found.into_iter().flatten().collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn index(&self) -> (HashTable<u32>, DefaultHashBuilder) {
+        let hasher = DefaultHashBuilder::default();
+        let hash = |node: &u32| hasher.hash_one(self.upid[*node as usize]);
+        let mut table = HashTable::with_capacity(self.len());
+        for node in self.nodes() {
+            table.insert_unique(hash(&node), node, hash);
+        }
+        (table, hasher)
+    }
+
+    /// Nodes of processes with this pid.
     pub fn nodes_of_pid(&self, pid: i32) -> impl Iterator<Item = u32> {
         self.nodes().filter(move |node| self.pid(*node) == pid)
     }
 
-    /// All nodes, in order of their starts.
+    /// All nodes, in pre-order; siblings are in order of their starts.
     pub fn nodes(&self) -> impl Iterator<Item = u32> + use<> {
         0..self.upid.len() as u32
+    }
+
+    /// The nodes for which a text that is known satisfies a condition. It is
+    /// asked once for each distinct text of a chunk.
+    ///
+    /// # Errors
+    /// Never, but for a panic in the condition.
+    pub fn matching(
+        &self,
+        column: Column,
+        condition: impl Fn(&str) -> bool + Sync,
+    ) -> Result<Vec<u32>> {
+        let jobs = self.chunks.len();
+        let found = scan::each(jobs, Vec::new, |found: &mut Vec<Vec<u32>>, at| {
+            let chunk = &self.chunks[at];
+            let Some(texts) = self.texts(chunk, column) else {
+                return Ok(());
+            };
+            let values = texts.values().as_string::<i32>();
+            let is_match: Vec<bool> = values
+                .iter()
+                .map(|value| value.is_some_and(&condition))
+                .collect();
+            let keys = texts.keys().iter().enumerate();
+            let nodes = keys.filter(|(_, key)| key.is_some_and(|key| is_match[key as usize]));
+            found.push(nodes.map(|(row, _)| (chunk.start + row) as u32).collect());
+            Ok(())
+        })?;
+        let mut found: Vec<u32> = found.into_iter().flatten().flatten().collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// The distinct names of processes.
+    #[must_use]
+    pub fn comms(&self) -> BTreeSet<&str> {
+        let chunks = self.chunks.iter();
+        chunks
+            .filter_map(|chunk| self.texts(chunk, Column::Comm))
+            .flat_map(|texts| texts.values().as_string::<i32>().iter().flatten())
+            .collect()
     }
 
     /// Identity of the process.
@@ -184,7 +237,10 @@ impl Forest {
     /// The process that forked it.
     #[must_use]
     pub fn parent(&self, node: u32) -> Option<u32> {
-        self.parent[node as usize]
+        match self.parent[node as usize] {
+            NONE => None,
+            parent => Some(parent),
+        }
     }
 
     /// Its ancestors, the parent first.
@@ -195,15 +251,13 @@ impl Forest {
     /// Distance from its root.
     #[must_use]
     pub fn depth(&self, node: u32) -> u32 {
-        self.numbering.depth[node as usize]
+        self.depth[node as usize]
     }
 
     /// Itself and its descendants, in pre-order.
     #[must_use]
     pub fn subtree(&self, node: u32) -> &[u32] {
-        let first = self.numbering.first[node as usize] as usize;
-        let last = self.numbering.last[node as usize] as usize;
-        &self.order[first..=last]
+        &self.order[node as usize..=self.last[node as usize] as usize]
     }
 
     /// All nodes in pre-order.
@@ -215,55 +269,56 @@ impl Forest {
     /// Process id.
     #[must_use]
     pub fn pid(&self, node: u32) -> i32 {
-        self.number::<Int32Type>(node, "pid").unwrap_or(0)
+        self.number::<Int32Type>(node, Column::Pid).unwrap_or(0)
     }
 
     /// Start, nanoseconds of CLOCK_BOOTTIME.
     #[must_use]
     pub fn start_ns(&self, node: u32) -> i64 {
-        self.number::<Int64Type>(node, "start_ns").unwrap_or(0)
+        self.number::<Int64Type>(node, Column::StartNs).unwrap_or(0)
     }
 
     /// End; `None` while it runs.
     #[must_use]
     pub fn end_ns(&self, node: u32) -> Option<i64> {
-        self.number::<Int64Type>(node, "end_ns")
+        self.number::<Int64Type>(node, Column::EndNs)
     }
 
     /// Exit status.
     #[must_use]
     pub fn exit_code(&self, node: u32) -> Option<i32> {
-        self.number::<Int32Type>(node, "exit_code")
+        self.number::<Int32Type>(node, Column::ExitCode)
     }
 
     /// Signal that ended it.
     #[must_use]
     pub fn exit_signal(&self, node: u32) -> Option<i32> {
-        self.number::<Int32Type>(node, "exit_signal")
+        self.number::<Int32Type>(node, Column::ExitSignal)
     }
 
     /// Name; empty if not known.
     #[must_use]
     pub fn comm(&self, node: u32) -> &str {
-        self.text(node, "comm").unwrap_or("")
+        self.text(node, Column::Comm).unwrap_or("")
     }
 
     /// Path of its program.
     #[must_use]
     pub fn exe(&self, node: u32) -> Option<&str> {
-        self.text(node, "exe")
+        self.text(node, Column::Exe)
     }
 
     /// Quoted arguments; `None` for kernel threads and where not known.
     #[must_use]
     pub fn cmdline(&self, node: u32) -> Option<&str> {
-        self.text(node, "cmdline").filter(|line| !line.is_empty())
+        self.text(node, Column::Cmdline)
+            .filter(|line| !line.is_empty())
     }
 
     /// How it is known: `fork`, `exec`, `snapshot`, `inferred`.
     #[must_use]
     pub fn source(&self, node: u32) -> &str {
-        self.text(node, "source").unwrap_or("inferred")
+        self.text(node, Column::Source).unwrap_or("inferred")
     }
 
     /// Wall-clock time of its start, microseconds since 1970.
@@ -278,94 +333,34 @@ impl Forest {
         self.cmdline(node).unwrap_or_else(|| self.comm(node))
     }
 
-    fn place(&self, node: u32) -> (&RecordBatch, usize) {
-        let row = self.row[node as usize] as usize;
-        let batch = self.starts.partition_point(|start| *start <= row) - 1;
-        (&self.batches[batch], row - self.starts[batch])
+    fn chunk(&self, node: u32) -> (&Chunk, usize) {
+        let node = node as usize;
+        let at = self.chunks.partition_point(|chunk| chunk.start <= node) - 1;
+        (&self.chunks[at], node - self.chunks[at].start)
     }
 
-    fn number<T: ArrowPrimitiveType>(&self, node: u32, column: &str) -> Option<T::Native> {
-        let (batch, row) = self.place(node);
-        let column = batch.column_by_name(column)?.as_primitive_opt::<T>()?;
+    fn number<T: ArrowPrimitiveType>(&self, node: u32, column: Column) -> Option<T::Native> {
+        let (chunk, row) = self.chunk(node);
+        let place = self.places[column as usize]?;
+        let column = chunk.batch.column(place).as_primitive_opt::<T>()?;
         column.is_valid(row).then(|| column.value(row))
     }
 
-    fn text(&self, node: u32, column: &str) -> Option<&str> {
-        let (batch, row) = self.place(node);
-        let column = batch.column_by_name(column)?.as_string_opt::<i32>()?;
-        column.is_valid(row).then(|| column.value(row))
+    fn texts<'a>(
+        &self,
+        chunk: &'a Chunk,
+        column: Column,
+    ) -> Option<&'a DictionaryArray<Int32Type>> {
+        let place = self.places[column as usize]?;
+        chunk.batch.column(place).as_dictionary_opt()
     }
-}
 
-/// The one recording of a boot that holds its processes complete.
-fn complete<'a>(recordings: &'a Recordings, boot: &Boot) -> Option<&'a Recording> {
-    let [only] = boot.recordings[..] else {
-        return None;
-    };
-    let recording = &recordings.all[only];
-    recording.manifest.process_complete.then_some(recording)
-}
-
-/// Derives the processes of a boot, with those columns that describe an image
-/// only if they are wanted.
-fn derive_boot(recordings: &Recordings, boot: &Boot, wanted: &[&str]) -> Result<Processes> {
-    let mut process = Vec::new();
-    let (mut forks, mut execs, mut exits) = (Vec::new(), Vec::new(), Vec::new());
-    // What describes an image is read only if it is wanted; what links and
-    // orders processes always.
-    let describes = ["exe", "argv", "cmdline", "cwd", "uid", "gid", "login_uid"];
-    let used = |name: &&str| !describes.contains(name) || wanted.contains(name);
-    let exec_columns: Vec<&str> = EXEC_COLUMNS.iter().copied().filter(used).collect();
-    let process_columns: Vec<&str> = process::DEF
-        .columns
-        .iter()
-        .map(|c| c.name)
-        .filter(used)
-        .collect();
-    for at in &boot.recordings {
-        let recording = &recordings.all[*at];
-        let (start, end) = recording.range_ns();
-        for segment in recording.segments_of(&process::DEF) {
-            let at_ns = match recording.manifest.process_complete {
-                true => end,
-                false => segment.file.listed.and_then(|l| l.at_ns).unwrap_or(start),
-            };
-            let rows = Batches::open(&segment.file.path, &process::DEF, &process_columns)?;
-            process.push((rows.collect::<Result<Vec<_>, _>>()?, at_ns));
-        }
-        forks.extend(read(recording, &fork::DEF, FORK_COLUMNS)?);
-        execs.extend(read(recording, &exec::DEF, &exec_columns)?);
-        exits.extend(read(recording, &exit::DEF, EXIT_COLUMNS)?);
+    fn text(&self, node: u32, column: Column) -> Option<&str> {
+        let (chunk, row) = self.chunk(node);
+        let texts = self.texts(chunk, column)?;
+        let key = texts.key(row)?;
+        Some(texts.values().as_string::<i32>().value(key))
     }
-    let seen: Vec<Seen<'_>> = process
-        .iter()
-        .map(|(batches, at_ns)| Seen {
-            batches,
-            at_ns: *at_ns,
-        })
-        .collect();
-    let (processes, _) = derive::process_table(&Events {
-        process: &seen,
-        fork: &forks,
-        exec: &execs,
-        exit: &exits,
-    })?;
-    Ok(processes)
-}
-
-/// All rows of a table of a recording.
-fn read(
-    recording: &Recording,
-    def: &'static TableDef,
-    columns: &[&str],
-) -> Result<Vec<RecordBatch>> {
-    let mut batches = Vec::new();
-    for segment in recording.segments_of(def) {
-        for batch in Batches::open(&segment.file.path, def, columns)? {
-            batches.push(batch?);
-        }
-    }
-    Ok(batches)
 }
 
 /// Shared by all that ask for the same forests.

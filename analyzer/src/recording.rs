@@ -8,11 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use datafusion::execution::memory_pool::{
+    MemoryConsumer, MemoryPool, MemoryReservation, UnboundedMemoryPool,
+};
 use whence_schemas::manifest::{Clock, Manifest, State};
-use whence_schemas::read::{self, Batches, Bounds, SegmentFile};
+use whence_schemas::read::{self, Bounds, SegmentFile, SegmentReader, Texts};
 use whence_schemas::{TableDef, layout};
 
-use crate::{Error, Result};
+use crate::{Error, Result, scan};
 
 /// A recording that was opened and checked.
 #[derive(Debug)]
@@ -51,14 +54,11 @@ impl Recording {
             .map_err(Error::Recording)?;
         let found = read::inventory(&dir, &manifest);
         let mut findings = found.findings;
+        let footers = footers(&found.segments)?;
         let mut segments = Vec::with_capacity(found.segments.len());
-        for file in found.segments {
-            match Batches::open(&file.path, file.def, &[]) {
-                Ok(opened) => segments.push(Segment {
-                    rows: opened.rows(),
-                    bounds: opened.bounds().to_vec(),
-                    file,
-                }),
+        for (file, footer) in found.segments.into_iter().zip(footers) {
+            match footer {
+                Ok((rows, bounds)) => segments.push(Segment { file, rows, bounds }),
                 Err(finding) => findings.push(finding),
             }
         }
@@ -108,6 +108,23 @@ impl Recording {
     }
 }
 
+/// Rows and bounds of a segment, if its footer can be read.
+type Footer = whence_schemas::Result<(u64, Vec<Bounds>)>;
+
+/// Reads the footer of each segment.
+fn footers(files: &[SegmentFile]) -> Result<Vec<Footer>> {
+    let read = scan::each(files.len(), Vec::new, |read, at| {
+        let file = &files[at];
+        let opened = SegmentReader::open(&file.path, file.def, Texts::Values);
+        let footer = opened.and_then(|opened| Ok((opened.rows()?, opened.bounds())));
+        read.push((at, footer));
+        Ok(())
+    })?;
+    let mut read: Vec<_> = read.into_iter().flatten().collect();
+    read.sort_unstable_by_key(|(at, _)| *at);
+    Ok(read.into_iter().map(|(_, footer)| footer).collect())
+}
+
 /// The recordings that are asked together.
 #[derive(Clone, Debug)]
 pub struct Recordings {
@@ -115,6 +132,8 @@ pub struct Recordings {
     pub all: Arc<Vec<Recording>>,
     /// Why others of a folder could not be opened.
     pub unreadable: Arc<Vec<String>>,
+    /// What all that is asked of them may take together.
+    pub memory: Arc<dyn MemoryPool>,
 }
 
 /// The recordings of one boot of one host: they speak of the same processes.
@@ -169,7 +188,26 @@ impl Recordings {
         Ok(Self {
             all: Arc::new(all),
             unreadable: Arc::new(unreadable),
+            memory: Arc::new(UnboundedMemoryPool::default()),
         })
+    }
+
+    /// The index in [`boots`](Self::boots) of each recording's boot.
+    #[must_use]
+    pub fn boot_numbers(&self) -> Vec<usize> {
+        let mut numbers = vec![0; self.all.len()];
+        for (number, boot) in self.boots().iter().enumerate() {
+            for recording in &boot.recordings {
+                numbers[*recording] = number;
+            }
+        }
+        numbers
+    }
+
+    /// A part of the memory, none yet, for what does not spill.
+    #[must_use]
+    pub fn reserve(&self, what: &str) -> MemoryReservation {
+        MemoryConsumer::new(what).register(&self.memory)
     }
 
     /// The boots that they are of, in order of their first recording.

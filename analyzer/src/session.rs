@@ -14,7 +14,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
@@ -57,7 +57,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Io`] if the folder for spilling cannot be made.
-    pub fn new(recordings: Recordings, limits: &Limits) -> Result<Self> {
+    pub fn new(mut recordings: Recordings, limits: &Limits) -> Result<Self> {
+        recordings.memory = memory(limits.max_memory);
         let spill = tempfile::Builder::new()
             .prefix("whence-")
             .tempdir()
@@ -66,7 +67,7 @@ impl Session {
                 object: "a folder for spilling; set TMPDIR to one that can be written".into(),
                 source,
             })?;
-        let runtime = runtime(limits, spill.path().to_path_buf())?;
+        let runtime = runtime(Arc::clone(&recordings.memory), spill.path().to_path_buf())?;
         let context = SessionContext::new_with_config_rt(config(), runtime);
         for def in TABLES.iter().filter(|def| def.name != process::DEF.name) {
             let table = SegmentTable::new(def, recordings.all.iter())?;
@@ -213,14 +214,20 @@ fn refused(what: &str) -> Error {
     ))
 }
 
-fn runtime(limits: &Limits, spill: PathBuf) -> Result<Arc<RuntimeEnv>> {
-    let bytes = limits.max_memory.unwrap_or_else(default_memory);
+/// The memory that questions may take together, such as half of what the
+/// machine has.
+#[must_use]
+pub fn memory(max_memory: Option<u64>) -> Arc<dyn MemoryPool> {
+    let bytes = max_memory.unwrap_or_else(default_memory);
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     let named = NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(NonZeroUsize::MIN);
-    let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), named);
+    Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), named))
+}
+
+fn runtime(memory: Arc<dyn MemoryPool>, spill: PathBuf) -> Result<Arc<RuntimeEnv>> {
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![spill]));
     Ok(RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(pool))
+        .with_memory_pool(memory)
         .with_disk_manager_builder(disk)
         .build_arc()?)
 }

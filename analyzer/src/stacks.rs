@@ -2,16 +2,18 @@
 //! recordings. Ids are content-addressed, so the union of several recordings is
 //! the union of their rows; a name that one recording knows serves all.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
-use whence_schemas::read::Batches;
+use datafusion::execution::memory_pool::MemoryReservation;
+use hashbrown::HashMap;
+use whence_schemas::read::{Batches, Texts};
 use whence_schemas::{TableDef, frame, stack, symbol};
 
 use crate::Result;
-use crate::recording::Recordings;
+use crate::recording::{Recording, Recordings};
+use crate::scan;
 
 /// Number of a distinct function name in [`Stacks`].
 pub type Function = u32;
@@ -19,17 +21,48 @@ pub type Function = u32;
 /// All call paths of recordings.
 #[derive(Debug, Default)]
 pub struct Stacks {
-    /// Functions root first, by stack.
-    stacks: HashMap<i64, Stack>,
+    /// Number of a call path, by its id.
+    numbers: HashMap<i64, u32>,
+    paths: Paths,
     functions: Names,
     by_frame: HashMap<i64, Vec<Function>>,
     unresolved: Vec<bool>,
+    /// What all of this takes.
+    memory: Option<MemoryReservation>,
 }
 
-#[derive(Debug)]
-struct Stack {
+/// Call paths one after the other, by number.
+#[derive(Debug, Default)]
+struct Paths {
+    ids: Vec<i64>,
+    truncated: Vec<bool>,
+    /// Where the functions of each end.
+    ends: Vec<usize>,
+    /// Root first.
     functions: Vec<Function>,
-    truncated: bool,
+}
+
+impl Paths {
+    fn of(&self, number: u32) -> &[Function] {
+        let number = number as usize;
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.functions[start..self.ends[number]]
+    }
+
+    fn bytes(&self) -> usize {
+        self.ids.capacity() * 8
+            + self.truncated.capacity()
+            + self.ends.capacity() * 8
+            + self.functions.capacity() * 4
+    }
+
+    fn append(&mut self, mut other: Self) {
+        let before = self.functions.len();
+        self.ids.append(&mut other.ids);
+        self.truncated.append(&mut other.truncated);
+        self.ends.extend(other.ends.iter().map(|end| end + before));
+        self.functions.append(&mut other.functions);
+    }
 }
 
 impl Stacks {
@@ -38,7 +71,10 @@ impl Stacks {
     /// # Errors
     /// If a segment turns out to be damaged.
     pub fn load(recordings: &Recordings) -> Result<Self> {
-        let mut this = Self::default();
+        let mut this = Self {
+            memory: Some(recordings.reserve("call paths")),
+            ..Self::default()
+        };
         this.read_symbols(recordings)?;
         this.read_frames(recordings)?;
         this.read_stacks(recordings)?;
@@ -48,15 +84,17 @@ impl Stacks {
     /// The functions of a call path, root first; empty if it is not known.
     #[must_use]
     pub fn functions(&self, stack_id: i64) -> &[Function] {
-        self.stacks
-            .get(&stack_id)
-            .map_or(&[], |stack| &stack.functions)
+        match self.numbers.get(&stack_id) {
+            Some(number) => self.paths.of(*number),
+            None => &[],
+        }
     }
 
     /// Whether the path goes on beyond its root.
     #[must_use]
     pub fn is_truncated(&self, stack_id: i64) -> bool {
-        self.stacks.get(&stack_id).is_some_and(|s| s.truncated)
+        let number = self.numbers.get(&stack_id);
+        number.is_some_and(|number| self.paths.truncated[*number as usize])
     }
 
     /// Name of a function.
@@ -93,9 +131,11 @@ impl Stacks {
     /// A call path as text, root first, separated by `;`.
     #[must_use]
     pub fn text(&self, stack_id: i64) -> Option<String> {
-        let stack = self.stacks.get(&stack_id)?;
-        let names: Vec<&str> = stack.functions.iter().map(|f| self.name(*f)).collect();
-        let cut = if stack.truncated { "[truncated];" } else { "" };
+        let number = *self.numbers.get(&stack_id)?;
+        let functions = self.paths.of(number).iter();
+        let names: Vec<&str> = functions.map(|f| self.name(*f)).collect();
+        let is_cut = self.paths.truncated[number as usize];
+        let cut = if is_cut { "[truncated];" } else { "" };
         Some(format!("{cut}{}", names.join(";")))
     }
 
@@ -156,30 +196,69 @@ impl Stacks {
     fn read_stacks(&mut self, recordings: &Recordings) -> Result<()> {
         let unknown = self.functions.intern("[unknown]");
         self.unresolved.resize(self.functions.names.len(), true);
-        let (stacks, by_frame) = (&mut self.stacks, &self.by_frame);
-        let columns = ["stack_id", "frame_ids", "truncated"];
-        each(recordings, &stack::DEF, &columns, |batch| {
-            let ids = batch.column(0).as_primitive::<Int64Type>();
-            let frames = batch.column(1).as_list::<i32>();
-            let truncated = batch.column(2).as_boolean();
-            for row in 0..batch.num_rows() {
-                let of_stack = frames.value(row);
-                let of_stack = of_stack.as_primitive::<Int64Type>().values();
-                let mut functions = Vec::with_capacity(of_stack.len());
-                for frame in of_stack.iter().rev() {
-                    match by_frame.get(frame) {
-                        Some(names) => functions.extend_from_slice(names),
-                        None => functions.push(unknown),
-                    }
-                }
-                let truncated = truncated.is_valid(row) && truncated.value(row);
-                let stack = Stack {
-                    functions,
-                    truncated,
-                };
-                stacks.insert(ids.value(row), stack);
+        let by_frame = &self.by_frame;
+        let all: Vec<&Recording> = recordings.all.iter().collect();
+        let read = scan::rows(
+            &all,
+            &stack::DEF,
+            &["stack_id", "frame_ids", "truncated"],
+            Texts::Values,
+            || (Vec::new(), recordings.reserve("call paths")),
+            |(read, memory): &mut (Vec<_>, MemoryReservation), place, batch| {
+                let mut paths = Paths::default();
+                add_paths(&mut paths, &batch, by_frame, unknown);
+                memory.try_grow(paths.bytes())?;
+                read.push((place, paths));
+                Ok(())
+            },
+        )?;
+        let (mut read, _held): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+        let mut read: Vec<_> = read.drain(..).flatten().collect();
+        // Threads come to an end in any order; the numbers should not.
+        read.sort_unstable_by_key(|(place, _)| *place);
+        let count = read.iter().map(|(_, paths)| paths.ids.len()).sum();
+        let functions = read.iter().map(|(_, paths)| paths.functions.len()).sum();
+        if let Some(memory) = &self.memory {
+            memory.try_grow(functions * 4 + count * 40)?;
+        }
+        self.paths.functions.reserve_exact(functions);
+        self.paths.ids.reserve_exact(count);
+        for (_, paths) in read {
+            self.paths.append(paths);
+        }
+        self.numbers.reserve(count);
+        for (number, id) in self.paths.ids.iter().enumerate() {
+            self.numbers.insert(*id, number as u32);
+        }
+        Ok(())
+    }
+}
+
+/// Adds the call paths of a batch of table `stack`.
+fn add_paths(
+    paths: &mut Paths,
+    batch: &RecordBatch,
+    by_frame: &HashMap<i64, Vec<Function>>,
+    unknown: Function,
+) {
+    let ids = batch.column(0).as_primitive::<Int64Type>();
+    let frames = batch.column(1).as_list::<i32>();
+    let truncated = batch.column(2).as_boolean();
+    let all = frames.values().as_primitive::<Int64Type>().values();
+    paths.functions.reserve(all.len());
+    for row in 0..batch.num_rows() {
+        let ends = frames.value_offsets();
+        let of_stack = &all[ends[row] as usize..ends[row + 1] as usize];
+        for frame in of_stack.iter().rev() {
+            match by_frame.get(frame) {
+                Some(names) => paths.functions.extend_from_slice(names),
+                None => paths.functions.push(unknown),
             }
-        })
+        }
+        paths.ids.push(ids.value(row));
+        paths.ends.push(paths.functions.len());
+        let truncated = truncated.is_valid(row) && truncated.value(row);
+        paths.truncated.push(truncated);
     }
 }
 

@@ -144,7 +144,7 @@ pub fn process_table(events: &Events<'_>) -> Result<(Processes, Report)> {
         }
     }
     let mut nodes = Nodes::collect(&rows)?;
-    let numbering = tree::number(&nodes.parents());
+    let numbering = tree::number(&nodes.parent);
     for cut in &numbering.cut {
         nodes.parent[*cut as usize] = NONE;
     }

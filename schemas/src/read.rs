@@ -5,6 +5,8 @@
 //! A table may have fewer columns than this version knows (they read as NULL)
 //! or more (they are ignored). A column of another type is damage.
 
+mod chunks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,13 +19,14 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
 };
-
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescriptor;
 
+use self::chunks::Chunks;
 use crate::manifest::{Manifest, State};
 use crate::{Error, Result, TABLES, TableDef, layout, page, process};
 
@@ -190,13 +193,147 @@ pub fn schema(def: &'static TableDef, columns: &[&str]) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
+/// An open segment, for reading some of its row groups at a time: several
+/// threads can share it.
+#[derive(Debug)]
+pub struct SegmentReader {
+    path: PathBuf,
+    def: &'static TableDef,
+    metadata: ArrowReaderMetadata,
+    texts: Texts,
+}
+
+/// How columns of text are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Texts {
+    /// As values, one for each row.
+    Values,
+    /// As numbers into the distinct values of each batch, which is how they
+    /// mostly lie in the file.
+    Dictionaries,
+}
+
+impl SegmentReader {
+    /// Opens a segment of a table.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it is no Parquet file, or one with other types;
+    /// [`Error::Io`].
+    pub fn open(path: &Path, def: &'static TableDef, texts: Texts) -> Result<Self> {
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        let metadata = guarded(path, || {
+            let corrupt = |e| Error::corrupt(path, e);
+            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+            let metadata = ArrowReaderMetadata::load(&file, options).map_err(corrupt)?;
+            check(path, def, metadata.schema())?;
+            if texts == Texts::Values {
+                return Ok(metadata);
+            }
+            let fields = metadata.schema().fields().iter();
+            let fields: Vec<Field> = fields.map(|field| with_dictionary(field)).collect();
+            let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
+            ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).map_err(corrupt)
+        })?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            def,
+            metadata,
+            texts,
+        })
+    }
+
+    /// Rows in the segment, as its footer says.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a negative number.
+    pub fn rows(&self) -> Result<u64> {
+        let rows = self.metadata.metadata().file_metadata().num_rows();
+        u64::try_from(rows).map_err(|e| Error::corrupt(&self.path, e))
+    }
+
+    /// Bounds of the columns that [queries prune by](page::is_pruned_by), as
+    /// the footer has them.
+    #[must_use]
+    pub fn bounds(&self) -> Vec<Bounds> {
+        bounds(self.def, self.metadata.metadata())
+    }
+
+    /// How many row groups there are.
+    #[must_use]
+    pub fn row_groups(&self) -> usize {
+        self.metadata.metadata().num_row_groups()
+    }
+
+    /// The rows of one row group, or of all, with these columns in this order.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`]; [`Error::Io`]; [`Error::Table`] for a column that the
+    /// table lacks.
+    pub fn batches(
+        &self,
+        row_group: Option<usize>,
+        columns: &[&str],
+        batch_rows: usize,
+    ) -> Result<Batches> {
+        let path = &self.path;
+        let mut schema = schema(self.def, columns)?;
+        if self.texts == Texts::Dictionaries {
+            let fields = schema.fields().iter();
+            let fields: Vec<Field> = fields.map(|field| with_dictionary(field)).collect();
+            schema = Arc::new(Schema::new(fields));
+        }
+        let metadata = self.metadata.metadata();
+        let fields = self.metadata.schema().fields().iter().enumerate();
+        let wanted = fields.filter(|(_, field)| columns.contains(&field.name().as_str()));
+        let mask = ProjectionMask::roots(
+            metadata.file_metadata().schema_descr(),
+            wanted.map(|(i, _)| i),
+        );
+        let reader = guarded(path, || {
+            let corrupt = |e| Error::corrupt(path, e);
+            let chosen = self.metadata.clone();
+            let Some(row_group) = row_group else {
+                let file = File::open(path).map_err(Error::io("open", path))?;
+                return ParquetRecordBatchReaderBuilder::new_with_metadata(file, chosen)
+                    .with_projection(mask)
+                    .with_batch_size(batch_rows)
+                    .build()
+                    .map_err(corrupt);
+            };
+            let chunks = Chunks::read(path, metadata, row_group, &mask)?;
+            ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, chosen)
+                .with_projection(mask)
+                .with_row_groups(vec![row_group])
+                .with_batch_size(batch_rows)
+                .build()
+                .map_err(corrupt)
+        })?;
+        Ok(Batches {
+            path: path.clone(),
+            schema,
+            rows: self.rows()?,
+            reader: Some(reader),
+        })
+    }
+}
+
+/// The field with a dictionary in the place of text.
+fn with_dictionary(field: &Field) -> Field {
+    match field.data_type() {
+        DataType::Utf8 => {
+            let text = DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
+            field.clone().with_data_type(text)
+        }
+        _ => field.clone(),
+    }
+}
+
 /// The batches of one segment.
 #[derive(Debug)]
 pub struct Batches {
     path: PathBuf,
     schema: SchemaRef,
     rows: u64,
-    bounds: Vec<Bounds>,
     reader: Option<ParquetRecordBatchReader>,
 }
 
@@ -204,40 +341,9 @@ impl Batches {
     /// Opens a segment of a table for these columns, in this order.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if it is no Parquet file, or one with other types;
-    /// [`Error::Io`]; [`Error::Table`] for a column that the table lacks.
+    /// As [`SegmentReader`].
     pub fn open(path: &Path, def: &'static TableDef, columns: &[&str]) -> Result<Self> {
-        let schema = schema(def, columns)?;
-        let file = File::open(path).map_err(Error::io("open", path))?;
-        let opened = guarded(path, || {
-            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-            let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-                .map_err(|e| Error::corrupt(path, e))?;
-            check(path, def, builder.schema())?;
-            let rows = u64::try_from(builder.metadata().file_metadata().num_rows())
-                .map_err(|e| Error::corrupt(path, e))?;
-            let bounds = bounds(def, builder.metadata());
-            let roots = builder.schema().fields().iter().enumerate();
-            let wanted: Vec<usize> = roots
-                .filter(|(_, field)| columns.contains(&field.name().as_str()))
-                .map(|(i, _)| i)
-                .collect();
-            let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-            let reader = builder
-                .with_projection(mask)
-                .with_batch_size(BATCH_ROWS)
-                .build()
-                .map_err(|e| Error::corrupt(path, e))?;
-            Ok((rows, bounds, reader))
-        });
-        let (rows, bounds, reader) = opened?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            schema,
-            rows,
-            bounds,
-            reader: Some(reader),
-        })
+        SegmentReader::open(path, def, Texts::Values)?.batches(None, columns, BATCH_ROWS)
     }
 
     /// Schema of the batches.
@@ -250,13 +356,6 @@ impl Batches {
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows
-    }
-
-    /// Bounds of the columns that [queries prune by](page::is_pruned_by), as
-    /// the footer has them.
-    #[must_use]
-    pub fn bounds(&self) -> &[Bounds] {
-        &self.bounds
     }
 }
 

@@ -1,7 +1,7 @@
 //! `whence top`: where CPU time, or any other event, goes: by function and by
 //! process.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
@@ -111,11 +111,13 @@ fn chosen(weighted: &[Weighted], wanted: Option<&str>, pid: Option<i32>) -> Resu
 /// Adds up by function and by process. Time in the idle task is no use of a CPU
 /// and is left out.
 fn sums(weighted: &[Weighted], stacks: &Stacks, event: &str) -> Sums {
-    let mut functions: HashMap<Function, Weights> = HashMap::new();
+    let mut functions = vec![Weights::default(); stacks.names().count()];
+    // The row in which a function was met last.
+    let mut met = vec![usize::MAX; functions.len()];
     let mut processes: BTreeMap<&str, i64> = BTreeMap::new();
     let mut whole = 0_i64;
     let busy = |row: &&Weighted| row.event == event && row.context != "idle";
-    for row in weighted.iter().filter(busy) {
+    for (number, row) in weighted.iter().filter(busy).enumerate() {
         whole = whole.saturating_add(row.weight);
         let of_process = processes.entry(&row.comm).or_default();
         *of_process = of_process.saturating_add(row.weight);
@@ -123,18 +125,23 @@ fn sums(weighted: &[Weighted], stacks: &Stacks, event: &str) -> Sums {
         let kernel = row.kernel.map_or(&[][..], |id| stacks.functions(id));
         let path = || user.iter().chain(kernel);
         // A function that recurses is on the path once.
-        for function in path().collect::<HashSet<_>>() {
-            let weights = functions.entry(*function).or_default();
-            weights.total = weights.total.saturating_add(row.weight);
+        for function in path() {
+            let function = *function as usize;
+            if std::mem::replace(&mut met[function], number) != number {
+                let weights = &mut functions[function];
+                weights.total = weights.total.saturating_add(row.weight);
+            }
         }
         if let Some(leaf) = path().last() {
-            let weights = functions.entry(*leaf).or_default();
+            let weights = &mut functions[*leaf as usize];
             weights.own = weights.own.saturating_add(row.weight);
         }
     }
     let mut functions: Vec<(String, Weights)> = functions
         .into_iter()
-        .map(|(function, weights)| (stacks.name(function).to_owned(), weights))
+        .enumerate()
+        .filter(|(function, _)| met[*function] != usize::MAX)
+        .map(|(function, weights)| (stacks.name(function as Function).to_owned(), weights))
         .collect();
     functions.sort_by(|a, b| {
         let key = |w: &Weights| (w.own, w.total);

@@ -2,7 +2,6 @@
 
 mod draw;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -16,7 +15,7 @@ use jiff::tz::TimeZone;
 
 use super::{Answer, negative, open, regex};
 use crate::cli::Tree;
-use crate::forest::Forest;
+use crate::forest::{Column, Forest};
 use crate::recording::{Boot, Recording, Recordings};
 use crate::render::text;
 use crate::{Error, Result};
@@ -24,7 +23,8 @@ use crate::{Error, Result};
 /// Which nodes of a forest are shown, and which of them were asked for.
 struct Part {
     shown: Vec<u32>,
-    matched: HashSet<u32>,
+    /// In pre-order.
+    matched: Vec<u32>,
     /// Whether anything in particular was asked for.
     is_filtered: bool,
     /// Whether the time that was asked for was not recorded.
@@ -38,7 +38,8 @@ struct Part {
 /// process matches.
 pub fn run(args: &Tree) -> Result<()> {
     let recordings = open(&args.source)?;
-    let forests = Forest::load_all(&recordings)?;
+    let columns = Column::ALL.into_iter().filter(|c| *c != Column::Exe);
+    let forests = Forest::load_all_with(&recordings, &columns.collect::<Vec<_>>())?;
     let parts = forests
         .iter()
         .map(|forest| part(args, &recordings, forest))
@@ -74,7 +75,7 @@ pub fn run(args: &Tree) -> Result<()> {
             answer.line(&line)?;
         }
         let screen = answer.screen;
-        let matched = part.is_filtered.then_some(&part.matched);
+        let matched = part.is_filtered.then_some(&part.matched[..]);
         draw::Drawing::new(forest, &part.shown, matched, (args.all, args.wide), screen)
             .each(|line| answer.line(&line))?;
     }
@@ -138,52 +139,41 @@ fn part(args: &Tree, recordings: &Recordings, forest: &Forest) -> Result<Part> {
             forest.start_ns(node) <= at && forest.end_ns(node).is_none_or(|end| end >= at)
         })
     };
-    let pattern = args.pattern.as_deref().map(regex).transpose()?;
-    let asked = |node: u32| match (&pattern, args.pid) {
-        (Some(pattern), _) => {
-            pattern.is_match(forest.comm(node))
-                || forest.cmdline(node).is_some_and(|l| pattern.is_match(l))
-        }
-        (None, Some(pid)) => forest.pid(node) == pid,
-        (None, None) => true,
-    };
     let is_outside = at_ns.is_some_and(|at| !covers(recordings, &forest.boot, at));
-    let selective = pattern.is_some() || args.pid.is_some();
+    let selective = args.pattern.is_some() || args.pid.is_some();
     let is_filtered = selective || at_ns.is_some();
     if !is_filtered {
         return Ok(Part {
             shown: forest.order().to_vec(),
-            matched: HashSet::new(),
+            matched: Vec::new(),
             is_filtered,
             is_outside,
         });
     }
-    let matched: HashSet<u32> = forest
-        .nodes()
-        .filter(|node| alive(*node) && asked(*node))
-        .collect();
-    let mut shown = matched.clone();
+    let mut matched = asked(args, forest)?;
+    matched.retain(|node| alive(*node));
+    let mut shown = vec![false; forest.len()];
     for node in &matched {
+        shown[*node as usize] = true;
         let mut at = forest.parent(*node);
-        while let Some(above) = at.filter(|above| shown.insert(*above)) {
+        while let Some(above) = at {
+            if std::mem::replace(&mut shown[above as usize], true) {
+                break;
+            }
             at = forest.parent(above);
         }
     }
-    // Pre-order: a subtree is a range, so below a match that is done all is done.
-    let mut end = 0;
-    for (place, node) in forest.order().iter().enumerate() {
-        if selective && matched.contains(node) {
-            end = end.max(place + forest.subtree(*node).len());
+    // Pre-order: below a match that is done all is done.
+    let mut done = 0;
+    for node in matched.iter().filter(|_| selective) {
+        for below in forest.subtree(*node).iter().filter(|n| **n >= done) {
+            shown[*below as usize] |= alive(*below);
         }
-        if place < end && alive(*node) {
-            shown.insert(*node);
-        }
+        done = done.max(node + forest.subtree(*node).len() as u32);
     }
     let shown = forest
-        .order()
-        .iter()
-        .copied()
-        .filter(|node| shown.contains(node))
+        .nodes()
+        .filter(|node| shown[*node as usize])
         .collect();
     Ok(Part {
         shown,
@@ -191,6 +181,24 @@ fn part(args: &Tree, recordings: &Recordings, forest: &Forest) -> Result<Part> {
         is_filtered,
         is_outside,
     })
+}
+
+/// The nodes that are asked for, whenever they were alive, in pre-order.
+fn asked(args: &Tree, forest: &Forest) -> Result<Vec<u32>> {
+    if let Some(pid) = args.pid {
+        return Ok(forest.nodes_of_pid(pid).collect());
+    }
+    let Some(pattern) = &args.pattern else {
+        return Ok(forest.nodes().collect());
+    };
+    let pattern = regex(pattern)?;
+    let mut nodes = forest.matching(Column::Comm, |comm| pattern.is_match(comm))?;
+    // An empty command line is one that is not known.
+    let is_match = |line: &str| !line.is_empty() && pattern.is_match(line);
+    nodes.extend(forest.matching(Column::Cmdline, is_match)?);
+    nodes.sort_unstable();
+    nodes.dedup();
+    Ok(nodes)
 }
 
 /// A time that the user gave, in nanoseconds of CLOCK_BOOTTIME. A time of day is
@@ -266,9 +274,9 @@ fn rows(forest: &Forest, part: &Part) -> Result<RecordBatch> {
         ),
         (
             "matched",
-            Arc::new(BooleanArray::from_iter(
-                nodes().map(|n| Some(!part.is_filtered || part.matched.contains(&n))),
-            )),
+            Arc::new(BooleanArray::from_iter(nodes().map(|n| {
+                Some(!part.is_filtered || part.matched.binary_search(&n).is_ok())
+            }))),
         ),
     ];
     let fields: Vec<Field> = columns

@@ -1,18 +1,22 @@
 //! `whence who`: every chain of ancestors that ran a program.
 
 mod chains;
+mod execs;
 mod find;
 mod period;
 mod rows;
 mod show;
 
+use std::collections::BTreeSet;
+
 use regex::Regex;
 
+use execs::Execs;
 use find::Found;
 
 use super::{Answer, negative, regex, session};
 use crate::cli::Who;
-use crate::forest::Forest;
+use crate::forest::{Column, Forest};
 use crate::stacks::Stacks;
 use crate::{Error, Result};
 
@@ -26,13 +30,20 @@ const SHOWN: usize = 10;
 pub async fn run(args: &Who) -> Result<()> {
     let pattern = regex(&args.pattern)?;
     let session = session(&args.source, false)?;
-    let forests = Forest::load_all(&session.recordings)?;
+    let recordings = &session.recordings;
+    let columns = Column::ALL
+        .into_iter()
+        .filter(|c| *c != Column::ExitCode && *c != Column::ExitSignal);
+    let forests = Forest::load_all_with(recordings, &columns.collect::<Vec<_>>())?;
+    let execs = Execs::load(recordings)?;
+    let find =
+        |pattern: &Regex, by_cmdline| find::find(recordings, &forests, &execs, pattern, by_cmdline);
     let found = match exact(args)? {
-        Some(exact) => find::find(&session, &forests, &exact, false).await?,
+        Some(exact) => find(&exact, false)?,
         None => Found::default(),
     };
     let found = match found.is_empty() {
-        true => find::find(&session, &forests, &pattern, args.cmdline).await?,
+        true => find(&pattern, args.cmdline)?,
         false => found,
     };
     if found.is_empty() {
@@ -74,12 +85,8 @@ fn exact(args: &Who) -> Result<Option<Regex>> {
 }
 
 fn nothing(args: &Who, forests: &[Forest]) -> Error {
-    let mut names: Vec<&str> = forests
-        .iter()
-        .flat_map(|forest| forest.nodes().map(|node| forest.comm(node)))
-        .collect();
-    names.sort_unstable();
-    names.dedup();
+    let names: BTreeSet<&str> = forests.iter().flat_map(Forest::comms).collect();
+    let mut names: Vec<&str> = names.into_iter().collect();
     names.retain(|name| strsim::jaro_winkler(name, &args.pattern) > 0.75);
     names.sort_by(|a, b| {
         let like = |name: &str| strsim::jaro_winkler(name, &args.pattern);

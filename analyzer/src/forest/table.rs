@@ -15,9 +15,10 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use whence_schemas::process;
 
+use super::load;
 use crate::catalog::{HOST, RECORDING_ID, SegmentTable, table_schema};
 use crate::recording::{Boot, Recording, Recordings};
 
@@ -41,10 +42,10 @@ impl ProcessTable {
         let boots = recordings.boots();
         let (stored, derived): (Vec<Boot>, Vec<Boot>) = boots
             .into_iter()
-            .partition(|boot| super::complete(&recordings, boot).is_some());
+            .partition(|boot| load::complete(&recordings, boot).is_some());
         let files: Vec<&Recording> = stored
             .iter()
-            .filter_map(|boot| super::complete(&recordings, boot))
+            .filter_map(|boot| load::complete(&recordings, boot))
             .collect();
         Ok(Self {
             schema: table_schema(&process::DEF),
@@ -107,7 +108,7 @@ impl TableProvider for ProcessTable {
 }
 
 /// The processes of one boot, derived when they are read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct DerivedBoot {
     schema: SchemaRef,
     boot: Boot,
@@ -120,10 +121,9 @@ impl PartitionStream for DerivedBoot {
     }
 
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let schema = Arc::clone(&self.schema);
-        let (boot, recordings) = (self.boot.clone(), self.recordings.clone());
-        let batches = futures::stream::once(async move { derive(&schema, &boot, &recordings) })
-            .map_ok(|batches| futures::stream::iter(batches).map(Ok))
+        let this = self.clone();
+        let batches = futures::stream::once(async move { this.derive() })
+            .map_ok(futures::stream::iter)
             .try_flatten();
         Box::pin(RecordBatchStreamAdapter::new(
             Arc::clone(&self.schema),
@@ -132,26 +132,30 @@ impl PartitionStream for DerivedBoot {
     }
 }
 
-fn derive(schema: &SchemaRef, boot: &Boot, recordings: &Recordings) -> Result<Vec<RecordBatch>> {
-    let external = |e: whence_schemas::Error| DataFusionError::External(Box::new(e));
-    let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-    let processes = super::derive_boot(recordings, boot, &names)
-        .map_err(|e| DataFusionError::External(Box::new(e)))?;
-    let of_table = process::DEF.schema();
-    let own: Vec<usize> = names
-        .iter()
-        .filter_map(|name| of_table.index_of(name).ok())
-        .collect();
-    processes
-        .ranges()
-        .map(|range| {
+impl DerivedBoot {
+    /// The processes, put together batch by batch as they are asked for.
+    fn derive(self) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+        let external = |e: whence_schemas::Error| DataFusionError::External(Box::new(e));
+        let fields = self.schema.fields().iter();
+        let names: Vec<&str> = fields.map(|field| field.name().as_str()).collect();
+        let derived = load::derive_boot(&self.recordings, &self.boot, &names);
+        let derived = derived.map_err(|e| match e {
+            crate::Error::Limit(text) => DataFusionError::ResourcesExhausted(text),
+            e => DataFusionError::External(Box::new(e)),
+        })?;
+        let of_table = process::DEF.schema();
+        let names = names.into_iter();
+        let own: Vec<usize> = names
+            .filter_map(|name| of_table.index_of(name).ok())
+            .collect();
+        let ranges: Vec<_> = derived.processes.ranges().collect();
+        Ok(ranges.into_iter().map(move |range| {
             let rows = range.len();
-            let batch = processes
-                .batch(range, &own, &boot.boot_id)
-                .map_err(external)?;
-            with_constants(schema, &batch, rows, boot, recordings)
-        })
-        .collect()
+            let batch = derived.processes.batch(range, &own, &self.boot.boot_id);
+            let batch = batch.map_err(external)?;
+            with_constants(&self.schema, &batch, rows, &self.boot, &self.recordings)
+        }))
+    }
 }
 
 /// Adds the host and the newest recording of the boot.

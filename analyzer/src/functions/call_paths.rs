@@ -70,7 +70,9 @@ impl TableProvider for Into {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let recordings = &self.shared.recordings;
         let external = |e: crate::Error| DataFusionError::Execution(e.to_string());
-        let weighted = aggregate(state, recordings, &Filter::default()).await?;
+        let weighted = aggregate(state, recordings, &Filter::default())
+            .await
+            .map_err(external)?;
         let mut stacks = Stacks::load(recordings).map_err(external)?;
         let cut = Cut::default();
         let selection =

@@ -1,7 +1,7 @@
 //! Call paths merged from their root. Plain arrays; nothing recurses on the
 //! depth of a stack.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::stacks::Function;
 
@@ -14,6 +14,9 @@ pub struct Trie {
     nodes: Vec<Node>,
     by_edge: HashMap<(u32, Function), u32>,
     roots: Vec<u32>,
+    /// The path that was added last, with its nodes: the next one often begins
+    /// as it did.
+    last: Vec<(Function, u32)>,
 }
 
 /// A function as it is reached by one path.
@@ -35,9 +38,20 @@ pub struct Node {
 impl Trie {
     /// Adds a path, root first.
     pub fn add(&mut self, path: &[Function], weight: i64, samples: i64) {
+        let same = self.last.iter().zip(path);
+        let same = same.take_while(|((last, _), function)| last == *function);
+        let same = same.count();
+        self.last.truncate(same);
         let mut at = NONE;
-        for function in path {
-            at = self.step(at, *function);
+        for (depth, function) in path.iter().enumerate() {
+            at = match self.last.get(depth) {
+                Some((_, node)) => *node,
+                None => {
+                    let node = self.step(at, *function);
+                    self.last.push((*function, node));
+                    node
+                }
+            };
             let node = &mut self.nodes[at as usize];
             node.weight = node.weight.saturating_add(weight);
         }

@@ -121,12 +121,6 @@ impl Nodes {
         }
     }
 
-    /// Parents as the numbering of trees wants them.
-    pub(super) fn parents(&self) -> Vec<Option<u32>> {
-        let some = |parent: &u32| (*parent != NONE).then_some(*parent);
-        self.parent.iter().map(some).collect()
-    }
-
     /// Puts the nodes in another order, given as the node for each place.
     pub(super) fn reorder(&mut self, order: &[u32]) {
         let mut place = vec![NONE; order.len()];
@@ -192,14 +186,12 @@ impl Nodes {
     fn read_process(&mut self, part: &Part, of_row: &[u32], draft: &mut Draft) -> Result<()> {
         let parents = self.find(part.i64("parent_upid")?);
         let ends = part.i64("end_ns").ok();
-        let sources = part.column("source").and_then(|c| c.as_string_opt::<i32>());
+        let sources = part.text("source");
         let comms = part.column("comm");
         for (row, node) in rows_of(part, of_row) {
             let i = (row - part.start) as usize;
-            let source = match sources {
-                Some(sources) if sources.is_valid(i) => Source::parse(sources.value(i)),
-                _ => Source::Snapshot,
-            };
+            let source = sources.as_ref().and_then(|sources| sources.value(i));
+            let source = source.map_or(Source::Snapshot, Source::parse);
             self.source[node] = self.source[node].max(source);
             self.observed[node] = row;
             if ends.is_some_and(|ends| ends.is_valid(i)) {
@@ -318,10 +310,16 @@ fn rows_of<'a>(part: &Part, of_row: &'a [u32]) -> impl Iterator<Item = (u32, usi
 
 fn distinct_upids(rows: &Rows) -> Result<Vec<i64>> {
     let mut upids: Vec<i64> = Vec::new();
+    let mut of_part: Vec<i64> = Vec::new();
     for part in &rows.parts {
-        upids.extend(part.i64(part.kind.upid())?.iter().flatten());
+        // Few of a part's parents are different ones.
+        of_part.extend(part.i64(part.kind.upid())?.iter().flatten());
+        of_part.sort_unstable();
+        of_part.dedup();
+        upids.append(&mut of_part);
     }
-    upids.sort_unstable();
+    // Not the unstable one: what is ascending already is only merged.
+    upids.sort();
     upids.dedup();
     upids.shrink_to_fit();
     Ok(upids)

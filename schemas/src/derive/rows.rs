@@ -5,15 +5,20 @@
 //! it makes, and a row number says both which row and in which role. Columns
 //! are gathered from any mix of rows without copying a value before that.
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, Int64Array, RecordBatch, new_null_array};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array as _, ArrayRef, AsArray as _, Int32Array, Int64Array, RecordBatch, StringArray,
+    StringBuilder, new_null_array,
+};
 use arrow::compute::interleave;
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use arrow::error::ArrowError;
 
 use crate::{Error, Result, process};
 
 /// No row.
-pub(super) const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = crate::tree::NONE;
 
 /// What a row tells of the process that it is read for, in falling order of
 /// how much is to be believed.
@@ -76,6 +81,11 @@ impl Part {
             .column_by_name(name)
             .and_then(|column| column.as_primitive_opt::<Int64Type>())
             .ok_or_else(|| wrong(format!("the input has no column {name} of 64-bit integers")))
+    }
+
+    /// A column of text, if it is there.
+    pub(super) fn text(&self, name: &str) -> Option<Text<'_>> {
+        Text::of(self.column(name)?).ok()
     }
 
     /// A column, if it is there.
@@ -141,6 +151,9 @@ impl Rows {
         column: impl Fn(Kind) -> Option<&'static str>,
         rows: &[u32],
     ) -> Result<ArrayRef> {
+        if *data_type == DataType::Utf8 {
+            return self.gather_text(column, rows);
+        }
         let null = new_null_array(data_type, 1);
         let mut arrays: Vec<&dyn arrow::array::Array> = vec![null.as_ref()];
         let mut array_of = Vec::with_capacity(self.parts.len());
@@ -150,10 +163,7 @@ impl Rows {
                 continue;
             };
             if array.data_type() != data_type {
-                return Err(wrong(format!(
-                    "the input has {} where {data_type} belongs",
-                    array.data_type()
-                )));
+                return Err(misfit(array, data_type));
             }
             array_of.push(arrays.len());
             arrays.push(array.as_ref());
@@ -172,12 +182,35 @@ impl Rows {
         interleave(&arrays, &picks).map_err(table_error)
     }
 
+    /// [`gather`](Self::gather) for text, which the input may have as values or
+    /// as numbers into distinct ones.
+    fn gather_text(
+        &self,
+        column: impl Fn(Kind) -> Option<&'static str>,
+        rows: &[u32],
+    ) -> Result<ArrayRef> {
+        let mut texts = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let array = column(part.kind).and_then(|name| part.column(name));
+            texts.push(array.map(Text::of).transpose()?);
+        }
+        let mut builder = StringBuilder::with_capacity(rows.len(), rows.len() * 8);
+        let mut near = 0;
+        for row in rows {
+            let place = self.within(near, *row).or_else(|| self.locate(*row));
+            let text = place.and_then(|(part, at)| texts[part].as_ref()?.value(at));
+            builder.append_option(text);
+            near = place.map_or(near, |(part, _)| part);
+        }
+        Ok(Arc::new(builder.finish()))
+    }
+
     /// Bytes of the command line in a row.
     pub(super) fn cmdline_bytes(&self, row: u32) -> usize {
         self.locate(row)
             .and_then(|(part, at)| {
-                let lines = self.parts[part].column("cmdline")?.as_string_opt::<i32>()?;
-                Some(lines.value_length(at) as usize)
+                let lines = self.parts[part].column("cmdline")?;
+                Some(Text::of(lines).ok()?.value(at)?.len())
             })
             .unwrap_or(0)
     }
@@ -191,6 +224,41 @@ impl Rows {
         let array = self.gather(&DataType::Int64, column, rows)?;
         Ok(array.as_primitive::<Int64Type>().clone())
     }
+}
+
+/// A column of text.
+pub(super) enum Text<'a> {
+    Values(&'a StringArray),
+    Dictionary(&'a Int32Array, &'a StringArray),
+}
+
+impl<'a> Text<'a> {
+    fn of(array: &'a ArrayRef) -> Result<Self> {
+        if let Some(values) = array.as_string_opt::<i32>() {
+            return Ok(Self::Values(values));
+        }
+        let dictionary = array.as_dictionary_opt::<Int32Type>();
+        dictionary
+            .and_then(|d| Some(Self::Dictionary(d.keys(), d.values().as_string_opt()?)))
+            .ok_or_else(|| misfit(array, &DataType::Utf8))
+    }
+
+    pub(super) fn value(&self, row: usize) -> Option<&'a str> {
+        match self {
+            Self::Values(values) => values.is_valid(row).then(|| values.value(row)),
+            Self::Dictionary(keys, values) => {
+                let key = keys.is_valid(row).then(|| keys.value(row) as usize)?;
+                Some(values.value(key))
+            }
+        }
+    }
+}
+
+fn misfit(array: &ArrayRef, wanted: &DataType) -> Error {
+    wrong(format!(
+        "the input has {} where {wanted} belongs",
+        array.data_type()
+    ))
 }
 
 pub(super) fn table_error(cause: ArrowError) -> Error {

@@ -1,7 +1,7 @@
 //! Draws a part of a forest, one process a line. Siblings that are alike in
 //! all that a line says but pid and times become one line with their number.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use whence_schemas::quote::printable;
 
@@ -18,7 +18,7 @@ const LEVELS: u32 = 24;
 
 pub(super) struct Drawing<'a> {
     forest: &'a Forest,
-    matched: Option<&'a HashSet<u32>>,
+    matched: Option<&'a [u32]>,
     screen: Screen,
     /// Whether command lines are shown whole.
     wide: bool,
@@ -40,7 +40,7 @@ impl<'a> Drawing<'a> {
     pub(super) fn new(
         forest: &'a Forest,
         shown: &[u32],
-        matched: Option<&'a HashSet<u32>>,
+        matched: Option<&'a [u32]>,
         (all, wide): (bool, bool),
         screen: Screen,
     ) -> Self {
@@ -116,7 +116,7 @@ impl<'a> Drawing<'a> {
         let node = group[0];
         let matched = self
             .matched
-            .is_none_or(|matched| group.iter().any(|node| matched.contains(node)));
+            .is_none_or(|matched| group.iter().any(|n| matched.binary_search(n).is_ok()));
         let name = printable(forest.comm(node)).into_owned();
         let who = match group.len() {
             1 => format!("{} {name}", forest.pid(node)),

@@ -1,17 +1,18 @@
 //! Finds the runs of a program: its execs, and processes of that name that ran
 //! already when recording began.
 
-use std::collections::{HashMap, HashSet};
-
-use arrow::array::{Array as _, AsArray as _, RecordBatch};
-use arrow::datatypes::{Int32Type, Int64Type};
-use futures::TryStreamExt as _;
+use arrow::array::{Array as _, AsArray as _};
+use arrow::datatypes::Int64Type;
+use hashbrown::{HashMap, HashSet};
 use regex::Regex;
+use whence_schemas::fork;
+use whence_schemas::read::Texts;
 
+use super::execs::Execs;
 use crate::Result;
-use crate::commands::steps::Steps;
-use crate::forest::Forest;
-use crate::session::{Session, Value};
+use crate::forest::{Column, Forest};
+use crate::recording::{Recording, Recordings};
+use crate::scan;
 
 /// A successful run of the program.
 #[derive(Clone, Debug)]
@@ -67,162 +68,146 @@ impl Found {
     }
 }
 
-/// Which execs match: on the name of the program, as the kernel shortens it and
-/// in full, or on the command line. A failed exec has only the name that was
-/// asked for.
-const BY_NAME: &str = "(errno = 0 AND (regexp_like(comm, $pattern) \
-    OR regexp_like(basename(exe), $pattern))) \
-    OR regexp_like(basename(filename), $pattern)";
-const BY_CMDLINE: &str = "regexp_like(cmdline, $pattern)";
-
 /// Finds the runs.
-pub(super) async fn find(
-    session: &Session,
+pub(super) fn find(
+    recordings: &Recordings,
     forests: &[Forest],
+    execs: &Execs,
     pattern: &Regex,
     by_cmdline: bool,
 ) -> Result<Found> {
-    let matches = if by_cmdline { BY_CMDLINE } else { BY_NAME };
-    let sql = format!(
-        "SELECT boot_id, upid, ts_ns, exec_seq, comm, cmdline, errno, user_stack_id \
-         FROM exec WHERE {matches}"
-    );
-    let value = || vec![("pattern", Value::from(pattern.as_str()))];
     let mut found = Found::default();
-    let mut first_execs = HashSet::new();
-    let steps = Steps::find(session).await?;
-    for batch in session.ask(&sql, value()).await? {
-        add_execs(&mut found, &mut first_execs, forests, &steps, &batch);
-    }
-    let sql = format!(
-        "SELECT f.boot_id, f.child_upid, f.user_stack_id FROM fork f \
-         JOIN (SELECT DISTINCT boot_id, upid FROM exec WHERE {matches}) e \
-         ON e.boot_id = f.boot_id AND e.upid = f.child_upid \
-         WHERE f.user_stack_id IS NOT NULL"
-    );
-    if !found.runs.is_empty() {
-        let forks = session.ask(&sql, value()).await?;
-        prefer_forks(&mut found, &first_execs, forests, &forks);
-    }
-    add_running(&mut found, forests, pattern, by_cmdline);
-    found
-        .runs
-        .sort_by_key(|run| (run.forest, run.ts_ns, run.node));
-    read_images(&mut found, session, forests).await?;
-    Ok(found)
-}
-
-/// Columns of a batch by place.
-fn text(batch: &RecordBatch, column: usize, row: usize) -> &str {
-    let column = batch.column(column).as_string::<i32>();
-    if column.is_valid(row) {
-        column.value(row)
-    } else {
-        ""
-    }
-}
-
-fn int(batch: &RecordBatch, column: usize, row: usize) -> Option<i64> {
-    let column = batch.column(column).as_primitive::<Int64Type>();
-    column.is_valid(row).then(|| column.value(row))
-}
-
-fn place(forests: &[Forest], boot_id: &str, upid: Option<i64>) -> Option<(usize, u32)> {
-    let forest = forests.iter().position(|f| f.boot.boot_id == boot_id)?;
-    Some((forest, forests[forest].node_of(upid?)?))
-}
-
-fn add_execs(
-    found: &mut Found,
-    first_execs: &mut HashSet<(usize, u32, i64)>,
-    forests: &[Forest],
-    steps: &Steps,
-    batch: &RecordBatch,
-) {
-    let seq = batch.column(3).as_primitive::<Int32Type>();
-    let errno = batch.column(6).as_primitive::<Int32Type>();
-    for row in 0..batch.num_rows() {
-        if errno.value(row) != 0 {
-            let (upid, ts_ns) = (int(batch, 1, row), int(batch, 2, row));
-            let is_step = steps.contains(
-                text(batch, 0, row),
-                upid.unwrap_or_default(),
-                ts_ns.unwrap_or_default(),
-            );
-            found.failed += usize::from(!is_step);
-            continue;
-        }
-        let place = place(forests, text(batch, 0, row), int(batch, 1, row));
-        let (Some((forest, node)), Some(ts_ns)) = (place, int(batch, 2, row)) else {
+    let matching = execs.matching(pattern, by_cmdline)?;
+    let failed = matching.iter().filter(|exec| exec.errno != 0);
+    let steps = execs.steps(failed)?;
+    found.failed = matching
+        .iter()
+        .filter(|exec| exec.errno != 0 && !steps.contains(&exec.row))
+        .count();
+    let ran = || matching.iter().filter(|exec| exec.errno == 0);
+    let nodes = nodes(forests, ran().map(|exec| (exec.forest, exec.upid)))?;
+    let mut first_execs = HashMap::new();
+    for exec in ran() {
+        let Some(node) = nodes.get(&(exec.forest, exec.upid)).copied() else {
             continue;
         };
-        if seq.is_null(row) || seq.value(row) <= 1 {
-            first_execs.insert((forest, node, ts_ns));
+        if exec.seq.is_none_or(|seq| seq <= 1) {
+            first_execs.insert((exec.forest, exec.upid), found.runs.len());
         }
-        let stack = int(batch, 7, row).map(|stack_id| Caller {
-            stack_id,
-            forked: false,
-        });
         found.runs.push(Run {
-            forest,
+            forest: exec.forest,
             node,
-            ts_ns,
-            comm: text(batch, 4, row).to_owned(),
-            cmdline: text(batch, 5, row).to_owned(),
-            stack,
+            ts_ns: exec.ts_ns,
+            comm: execs.comm(exec.row).to_owned(),
+            cmdline: execs.cmdline(exec.row).to_owned(),
+            stack: exec.stack.map(|stack_id| Caller {
+                stack_id,
+                forked: false,
+            }),
             before: false,
         });
     }
+    prefer_forks(&mut found, &first_execs, recordings)?;
+    add_running(&mut found, forests, pattern, by_cmdline)?;
+    found
+        .runs
+        .sort_by_key(|run| (run.forest, run.ts_ns, forests[run.forest].upid(run.node)));
+    found.images = execs.images(forests, &above(&found, forests))?;
+    Ok(found)
+}
+
+/// The nodes of processes, given by forest and upid.
+fn nodes(
+    forests: &[Forest],
+    upids: impl Iterator<Item = (usize, i64)>,
+) -> Result<HashMap<(usize, i64), u32>> {
+    let mut by_forest: Vec<HashSet<i64>> = vec![HashSet::new(); forests.len()];
+    for (forest, upid) in upids {
+        by_forest[forest].insert(upid);
+    }
+    let mut nodes = HashMap::new();
+    for (at, (forest, upids)) in forests.iter().zip(&by_forest).enumerate() {
+        for node in forest.nodes_of(upids)? {
+            nodes.insert((at, forest.upid(node)), node);
+        }
+    }
+    Ok(nodes)
 }
 
 /// At the first exec of a process, the code that forked it is the cause: the
 /// exec's own stack is that of the child, still in the old program.
 fn prefer_forks(
     found: &mut Found,
-    first_execs: &HashSet<(usize, u32, i64)>,
-    forests: &[Forest],
-    forks: &[RecordBatch],
-) {
-    let mut stacks = HashMap::new();
-    for batch in forks {
-        for row in 0..batch.num_rows() {
-            let place = place(forests, text(batch, 0, row), int(batch, 1, row));
-            if let (Some(place), Some(stack_id)) = (place, int(batch, 2, row)) {
-                stacks.insert(place, stack_id);
-            }
-        }
+    first_execs: &HashMap<(usize, i64), usize>,
+    recordings: &Recordings,
+) -> Result<()> {
+    if first_execs.is_empty() {
+        return Ok(());
     }
-    for run in &mut found.runs {
-        let is_first = first_execs.contains(&(run.forest, run.node, run.ts_ns));
-        if let (true, Some(stack_id)) = (is_first, stacks.get(&(run.forest, run.node))) {
-            run.stack = Some(Caller {
-                stack_id: *stack_id,
-                forked: true,
-            });
-        }
+    let all: Vec<&Recording> = recordings.all.iter().collect();
+    let forest_of = recordings.boot_numbers();
+    let forks = scan::rows(
+        &all,
+        &fork::DEF,
+        &["child_upid", "user_stack_id"],
+        Texts::Dictionaries,
+        Vec::new,
+        |forks, place, batch| {
+            let int = |i: usize| batch.column(i).as_primitive::<Int64Type>();
+            let (child, stack) = (int(0), int(1));
+            let rows = (0..batch.num_rows()).filter(|row| stack.is_valid(*row));
+            forks.extend(rows.filter_map(|row| {
+                let key = (forest_of[place.recording], child.value(row));
+                Some((*first_execs.get(&key)?, place, row, stack.value(row)))
+            }));
+            Ok(())
+        },
+    )?;
+    let mut forks: Vec<_> = forks.into_iter().flatten().collect();
+    forks.sort_unstable();
+    for (run, _, _, stack_id) in forks {
+        found.runs[run].stack = Some(Caller {
+            stack_id,
+            forked: true,
+        });
     }
+    Ok(())
 }
 
 /// Adds processes that match and executed nothing while it was recorded. A copy
 /// of a parent that matches too is no run of its own.
-fn add_running(found: &mut Found, forests: &[Forest], pattern: &Regex, by_cmdline: bool) {
+fn add_running(
+    found: &mut Found,
+    forests: &[Forest],
+    pattern: &Regex,
+    by_cmdline: bool,
+) -> Result<()> {
     let ran: HashSet<(usize, u32)> = found.runs.iter().map(|r| (r.forest, r.node)).collect();
     for (at, forest) in forests.iter().enumerate() {
-        let matches = |node: u32| {
-            let name = |path: &str| pattern.is_match(path.rsplit('/').next().unwrap_or(path));
-            match by_cmdline {
-                true => forest
-                    .cmdline(node)
-                    .is_some_and(|line| pattern.is_match(line)),
-                false => pattern.is_match(forest.comm(node)) || forest.exe(node).is_some_and(name),
+        let matching = |column, name: fn(&str) -> &str| {
+            forest.matching(column, |text| pattern.is_match(name(text)))
+        };
+        let nodes = match by_cmdline {
+            true => forest.matching(Column::Cmdline, |line| {
+                !line.is_empty() && pattern.is_match(line)
+            })?,
+            false => {
+                let mut nodes = matching(Column::Comm, |comm| comm)?;
+                nodes.extend(matching(Column::Exe, basename)?);
+                nodes.sort_unstable();
+                nodes.dedup();
+                nodes
             }
         };
-        for node in forest.nodes().filter(|node| matches(*node)) {
+        for node in nodes {
+            if ran.contains(&(at, node)) || forest.source(node) == "exec" {
+                continue;
+            }
             let is_copy = forest.parent(node).is_some_and(|parent| {
                 forest.comm(parent) == forest.comm(node)
                     && forest.cmdline(parent) == forest.cmdline(node)
             });
-            if is_copy || ran.contains(&(at, node)) || forest.source(node) == "exec" {
+            if is_copy {
                 continue;
             }
             found.runs.push(Run {
@@ -236,39 +221,31 @@ fn add_running(found: &mut Found, forests: &[Forest], pattern: &Regex, by_cmdlin
             });
         }
     }
+    Ok(())
 }
 
-/// Reads what the processes in all chains executed, to know which program each
-/// ran at the moment of a fork.
-async fn read_images(found: &mut Found, session: &Session, forests: &[Forest]) -> Result<()> {
-    let mut wanted: HashSet<(usize, u32)> = HashSet::new();
+/// What follows the last slash of a path.
+pub(super) fn basename(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The processes in all chains: what they executed tells which program each ran
+/// at the moment of a fork.
+fn above(found: &Found, forests: &[Forest]) -> HashMap<(usize, i64), u32> {
+    let mut wanted = HashMap::new();
     for run in &found.runs {
         let forest = &forests[run.forest];
         let mut at = Some(run.node);
         // Above a process that was seen, all were seen.
-        while let Some(node) = at.filter(|node| wanted.insert((run.forest, *node))) {
+        while let Some(node) = at {
+            if wanted
+                .insert((run.forest, forest.upid(node)), node)
+                .is_some()
+            {
+                break;
+            }
             at = forest.parent(node);
         }
     }
-    let sql = "SELECT boot_id, upid, ts_ns, comm, cmdline FROM exec WHERE errno = 0";
-    let mut batches = session.frame(sql, vec![]).await?.execute_stream().await?;
-    while let Some(batch) = batches.try_next().await? {
-        for row in 0..batch.num_rows() {
-            let place = place(forests, text(&batch, 0, row), int(&batch, 1, row));
-            let (Some(place), Some(ts_ns)) = (place, int(&batch, 2, row)) else {
-                continue;
-            };
-            if wanted.contains(&place) {
-                found.images.entry(place).or_default().push(Image {
-                    ts_ns,
-                    comm: text(&batch, 3, row).to_owned(),
-                    cmdline: text(&batch, 4, row).to_owned(),
-                });
-            }
-        }
-    }
-    for images in found.images.values_mut() {
-        images.sort_by_key(|image| image.ts_ns);
-    }
-    Ok(())
+    wanted
 }

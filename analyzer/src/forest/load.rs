@@ -1,0 +1,372 @@
+//! How a forest comes to be: from the table of a finished recording, or derived
+//! from the events.
+
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{Array as _, AsArray as _, RecordBatch, UInt32Array};
+use arrow::compute::{cast, concat_batches, take_record_batch};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use datafusion::execution::memory_pool::MemoryReservation;
+use whence_schemas::derive::{
+    self, EXEC_COLUMNS, EXIT_COLUMNS, Events, FORK_COLUMNS, Processes, Seen,
+};
+use whence_schemas::read::{SegmentReader, Texts};
+use whence_schemas::tree::{self, NONE};
+use whence_schemas::{TableDef, exec, exit, fork, process};
+
+use super::{Chunk, Column, Forest};
+use crate::Result;
+use crate::recording::{Boot, Recording, Recordings};
+use crate::scan;
+
+/// Rows in a chunk, at most: those of a row group.
+const CHUNK_ROWS: usize = 128 * 1024;
+/// Bytes that the links of a node take, with what numbering them needs.
+const NODE_BYTES: usize = 64;
+
+/// The forest of a boot, with some columns.
+pub(super) fn forest(recordings: &Recordings, boot: &Boot, columns: &[Column]) -> Result<Forest> {
+    let links = [Column::Upid, Column::ParentUpid];
+    let wanted = |column: &&Column| columns.contains(column) || links.contains(column);
+    let wanted: Vec<Column> = Column::ALL.iter().filter(wanted).copied().collect();
+    let names: Vec<&str> = wanted.iter().map(|column| column.name()).collect();
+    if let Some(recording) = complete(recordings, boot) {
+        let memory = recordings.reserve("processes");
+        let batches = read(recording, &process::DEF, &names, &memory)?;
+        if let Some(forest) = link(boot, &wanted, batches, memory)? {
+            return Ok(forest);
+        }
+    }
+    let of_table = process::DEF.schema();
+    let places: Vec<usize> = names
+        .iter()
+        .filter_map(|name| of_table.index_of(name).ok())
+        .collect();
+    let derived = derive_boot(recordings, boot, &names)?;
+    let memory = recordings.reserve("processes");
+    let ranges: Vec<_> = derived.processes.ranges().collect();
+    let batches = scan::each(ranges.len(), Vec::new, |batches, at| {
+        let range = ranges[at].clone();
+        let batch = derived.processes.batch(range, &places, &boot.boot_id)?;
+        let batch = with_dictionaries(&batch)?;
+        memory.try_grow(batch.get_array_memory_size())?;
+        batches.push((at, batch));
+        Ok(())
+    })?;
+    drop(derived);
+    let mut batches: Vec<_> = batches.into_iter().flatten().collect();
+    batches.sort_unstable_by_key(|(at, _)| *at);
+    let batches = batches.into_iter().map(|(_, batch)| batch).collect();
+    let forest = link(boot, &wanted, batches, memory)?;
+    Ok(forest.unwrap_or_else(|| empty(boot, recordings)))
+}
+
+fn empty(boot: &Boot, recordings: &Recordings) -> Forest {
+    Forest {
+        boot: boot.clone(),
+        cycles: 0,
+        upid: Vec::new(),
+        parent: Vec::new(),
+        depth: Vec::new(),
+        last: Vec::new(),
+        order: Vec::new(),
+        chunks: Vec::new(),
+        places: [None; Column::ALL.len()],
+        by_upid: OnceLock::new(),
+        _memory: recordings.reserve("processes"),
+    }
+}
+
+/// Rows with their text as numbers into the distinct values of the batch.
+fn with_dictionaries(batch: &RecordBatch) -> Result<RecordBatch> {
+    let text = DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        let is_text = field.data_type() == &DataType::Utf8;
+        let data_type = if is_text { &text } else { field.data_type() };
+        columns.push(cast(column, data_type)?);
+        fields.push(Field::new(field.name(), data_type.clone(), true));
+    }
+    Ok(RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        columns,
+    )?)
+}
+
+/// Links rows that are each of another process; `None` if they are not.
+fn link(
+    boot: &Boot,
+    columns: &[Column],
+    mut batches: Vec<RecordBatch>,
+    memory: MemoryReservation,
+) -> Result<Option<Forest>> {
+    batches.retain(|batch| batch.num_rows() > 0);
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    if u32::try_from(rows).is_err() {
+        return Ok(None);
+    }
+    memory.try_grow(rows * NODE_BYTES)?;
+    let Some((mut upid, parents)) = links(&batches) else {
+        return Ok(None);
+    };
+    let mut cycles = 0;
+    let links = match in_pre_order(&upid, &parents) {
+        Some(links) => links,
+        None => {
+            let Some(numbered) = number(&upid, &parents) else {
+                return Ok(None);
+            };
+            cycles = numbered.cycles;
+            upid = numbered.rows.iter().map(|r| upid[*r as usize]).collect();
+            if let Some(first) = batches.first() {
+                let whole = concat_batches(&first.schema(), &batches)?;
+                batches = vec![take_record_batch(
+                    &whole,
+                    &UInt32Array::from(numbered.rows),
+                )?];
+            }
+            numbered.links
+        }
+    };
+    let mut start = 0;
+    let chunks = batches
+        .into_iter()
+        .map(|batch| {
+            let chunk = Chunk { start, batch };
+            start += chunk.batch.num_rows();
+            chunk
+        })
+        .collect();
+    let place = |column: Column| columns.iter().position(|c| *c == column);
+    Ok(Some(Forest {
+        boot: boot.clone(),
+        cycles,
+        parent: links.parent,
+        depth: links.depth,
+        last: links.last,
+        order: (0..rows as u32).collect(),
+        upid,
+        chunks,
+        places: Column::ALL.map(place),
+        by_upid: OnceLock::new(),
+        _memory: memory,
+    }))
+}
+
+/// No parent: upids are not negative.
+const NO_UPID: i64 = i64::MIN;
+
+/// The upids of all rows and of their parents.
+fn links(batches: &[RecordBatch]) -> Option<(Vec<i64>, Vec<i64>)> {
+    let rows = batches.iter().map(RecordBatch::num_rows).sum();
+    let mut upids = Vec::with_capacity(rows);
+    let mut parents = Vec::with_capacity(rows);
+    for batch in batches {
+        let column = |name| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>();
+        let (upid, parent) = (column("upid")?, column("parent_upid")?);
+        if upid.null_count() > 0 {
+            return None;
+        }
+        upids.extend_from_slice(upid.values());
+        parents.extend(parent.iter().map(|parent| parent.unwrap_or(NO_UPID)));
+    }
+    Some((upids, parents))
+}
+
+/// Links of nodes in pre-order.
+struct Links {
+    parent: Vec<u32>,
+    depth: Vec<u32>,
+    last: Vec<u32>,
+}
+
+/// Links rows that are in pre-order: the parent of each is on the path from a
+/// root down to the row before. `None` if one is not.
+fn in_pre_order(upid: &[i64], parents: &[i64]) -> Option<Links> {
+    let n = upid.len();
+    let mut links = Links {
+        parent: Vec::with_capacity(n),
+        depth: Vec::with_capacity(n),
+        last: vec![0; n],
+    };
+    let mut path: Vec<u32> = Vec::new();
+    for (node, parent) in parents.iter().enumerate() {
+        while let Some(above) = path.last() {
+            if upid[*above as usize] == *parent {
+                break;
+            }
+            links.last[*above as usize] = node as u32 - 1;
+            path.pop();
+        }
+        if *parent != NO_UPID && path.is_empty() {
+            return None;
+        }
+        links.parent.push(path.last().copied().unwrap_or(NONE));
+        links.depth.push(path.len() as u32);
+        path.push(node as u32);
+    }
+    for above in path {
+        links.last[above as usize] = n as u32 - 1;
+    }
+    Some(links)
+}
+
+/// Links of rows in any order, and the row of each node.
+struct Numbered {
+    links: Links,
+    rows: Vec<u32>,
+    cycles: usize,
+}
+
+/// Numbers rows in any order; `None` if two are of one process.
+fn number(upid: &[i64], parents: &[i64]) -> Option<Numbered> {
+    // Siblings are to be in order of their starts, which is that of upids.
+    let mut rows: Vec<u32> = (0..upid.len() as u32).collect();
+    rows.sort_by_key(|row| upid[*row as usize]);
+    let of = |row: &u32| upid[*row as usize];
+    if !rows.is_sorted_by(|a, b| of(a) < of(b)) {
+        return None;
+    }
+    let parent = |row: &u32| match parents[*row as usize] {
+        NO_UPID => NONE,
+        parent => rows
+            .binary_search_by_key(&parent, of)
+            .map_or(NONE, |at| at as u32),
+    };
+    let mut parents: Vec<u32> = rows.iter().map(parent).collect();
+    let numbering = tree::number(&parents);
+    for cut in &numbering.cut {
+        parents[*cut as usize] = NONE;
+    }
+    let order = numbering.order();
+    let back = |values: &[u32]| order.iter().map(|node| values[*node as usize]).collect();
+    let parent = |node: &u32| match parents[*node as usize] {
+        NONE => NONE,
+        parent => numbering.first[parent as usize],
+    };
+    Some(Numbered {
+        links: Links {
+            parent: order.iter().map(parent).collect(),
+            depth: back(&numbering.depth),
+            last: back(&numbering.last),
+        },
+        rows: back(&rows),
+        cycles: numbering.cut.len(),
+    })
+}
+
+/// The one recording of a boot that holds its processes complete.
+pub(super) fn complete<'a>(recordings: &'a Recordings, boot: &Boot) -> Option<&'a Recording> {
+    let [only] = boot.recordings[..] else {
+        return None;
+    };
+    let recording = &recordings.all[only];
+    recording.manifest.process_complete.then_some(recording)
+}
+
+/// The processes of a boot, and the memory that they and their events take.
+#[derive(Debug)]
+pub(super) struct Derived {
+    pub(super) processes: Processes,
+    _memory: MemoryReservation,
+}
+
+/// What links and orders processes, and is read whatever is wanted.
+const ALWAYS: &[&str] = &[
+    "ts_ns",
+    "upid",
+    "parent_upid",
+    "pid",
+    "ppid",
+    "parent_pid",
+    "child_upid",
+    "child_pid",
+    "start_ns",
+    "end_ns",
+    "comm",
+    "parent_comm",
+    "errno",
+    "source",
+];
+
+/// Derives the processes of a boot, with those columns that only describe them
+/// where they are wanted.
+pub(super) fn derive_boot(
+    recordings: &Recordings,
+    boot: &Boot,
+    wanted: &[&str],
+) -> Result<Derived> {
+    let used = |name: &&str| ALWAYS.contains(name) || wanted.contains(name);
+    let only = |columns: &[&'static str]| -> Vec<&'static str> {
+        columns.iter().copied().filter(used).collect()
+    };
+    let columns: Vec<&str> = process::DEF.columns.iter().map(|c| c.name).collect();
+    let memory = recordings.reserve("processes");
+    let mut process = Vec::new();
+    let (mut forks, mut execs, mut exits) = (Vec::new(), Vec::new(), Vec::new());
+    for at in &boot.recordings {
+        let recording = &recordings.all[*at];
+        let (start, end) = recording.range_ns();
+        for segment in recording.segments_of(&process::DEF) {
+            let at_ns = match recording.manifest.process_complete {
+                true => end,
+                false => segment.file.listed.and_then(|l| l.at_ns).unwrap_or(start),
+            };
+            let path = &segment.file.path;
+            let reader = SegmentReader::open(path, &process::DEF, Texts::Dictionaries)?;
+            let rows = reader.batches(None, &only(&columns), CHUNK_ROWS)?;
+            let rows = rows.collect::<Result<Vec<_>, _>>()?;
+            let bytes = rows.iter().map(RecordBatch::get_array_memory_size).sum();
+            memory.try_grow(bytes)?;
+            process.push((rows, at_ns));
+        }
+        let rows = |def, columns: &[&'static str]| read(recording, def, &only(columns), &memory);
+        forks.extend(rows(&fork::DEF, FORK_COLUMNS)?);
+        execs.extend(rows(&exec::DEF, EXEC_COLUMNS)?);
+        exits.extend(rows(&exit::DEF, EXIT_COLUMNS)?);
+    }
+    let rows = [&forks, &execs, &exits];
+    let rows: usize = rows.into_iter().flatten().map(RecordBatch::num_rows).sum();
+    memory.try_grow(rows * NODE_BYTES)?;
+    let seen: Vec<Seen<'_>> = process
+        .iter()
+        .map(|(batches, at_ns)| Seen {
+            batches,
+            at_ns: *at_ns,
+        })
+        .collect();
+    let (processes, _) = derive::process_table(&Events {
+        process: &seen,
+        fork: &forks,
+        exec: &execs,
+        exit: &exits,
+    })?;
+    Ok(Derived {
+        processes,
+        _memory: memory,
+    })
+}
+
+/// All rows of a table of a recording.
+fn read(
+    recording: &Recording,
+    def: &'static TableDef,
+    columns: &[&str],
+    memory: &MemoryReservation,
+) -> Result<Vec<RecordBatch>> {
+    let read = scan::rows_by(
+        &[recording],
+        def,
+        columns,
+        (Texts::Dictionaries, CHUNK_ROWS),
+        Vec::new,
+        |read, place, batch| {
+            memory.try_grow(batch.get_array_memory_size())?;
+            read.push((place, batch));
+            Ok(())
+        },
+    )?;
+    let mut read: Vec<_> = read.into_iter().flatten().collect();
+    read.sort_unstable_by_key(|(place, _)| *place);
+    Ok(read.into_iter().map(|(_, batch)| batch).collect())
+}
