@@ -48,6 +48,8 @@ pub enum Command {
     Query(Query),
     /// Make recordings whole whose recorder was killed, or whose disk failed
     Recover(Recover),
+    /// Rewrite a finished recording as fewer, larger files that are read faster
+    Compact(Compact),
 }
 
 /// Which recordings are asked, and within which bounds.
@@ -232,6 +234,18 @@ pub struct Recover {
     /// A recording, or a folder of recordings
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
+}
+
+/// `whence compact`
+#[derive(Debug, Args)]
+pub struct Compact {
+    /// Recordings; each is replaced in place, at once and as a whole
+    #[arg(value_name = "REC", required = true)]
+    pub recordings: Vec<PathBuf>,
+    /// Memory that rows may take while they are sorted, such as 1GB [default:
+    /// half of this machine's]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub max_memory: Option<u64>,
 }
 
 /// How fast events are replayed.

@@ -1,5 +1,6 @@
 //! One file for each command: it asks, and says how the answer looks.
 
+pub mod compact;
 pub mod info;
 pub mod query;
 pub mod record;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Replay(args) => block_on(replay::run(&args)),
         Command::Query(args) => block_on(query::run(&args)),
         Command::Recover(args) => recover::run(&args),
+        Command::Compact(args) => compact::run(&args),
     }
 }
 

@@ -77,6 +77,7 @@ impl Error {
             Self::Recording(
                 whence_schemas::Error::Io { .. } | whence_schemas::Error::InUse { .. },
             ) => 1,
+            Self::Recording(whence_schemas::Error::Memory { .. }) => 5,
             Self::Recording(_) | Self::NoRecording(_) | Self::Unusable { .. } => 4,
             Self::Corrupt(_) => 4,
             Self::Limit(_) => 5,

@@ -214,12 +214,18 @@ fn refused(what: &str) -> Error {
     ))
 }
 
+/// Bytes of memory that may be used: half of what the machine has if `None`.
+#[must_use]
+pub fn max_bytes(max_memory: Option<u64>) -> usize {
+    let bytes = max_memory.unwrap_or_else(default_memory);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 /// The memory that questions may take together, such as half of what the
 /// machine has.
 #[must_use]
 pub fn memory(max_memory: Option<u64>) -> Arc<dyn MemoryPool> {
-    let bytes = max_memory.unwrap_or_else(default_memory);
-    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let bytes = max_bytes(max_memory);
     let named = NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(NonZeroUsize::MIN);
     Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), named))
 }

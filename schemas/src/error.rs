@@ -64,6 +64,18 @@ pub enum Error {
         /// The encoder's reason.
         cause: parquet::errors::ParquetError,
     },
+    /// A bound that the user can raise was met.
+    #[error(
+        "failed to {action} {path}: it needs more than {bytes} bytes of memory; give it more with --max-memory"
+    )]
+    Memory {
+        /// Verb, as in "failed to sort".
+        action: &'static str,
+        /// The object.
+        path: PathBuf,
+        /// The bound.
+        bytes: usize,
+    },
     /// Columns do not fit the table they are meant for.
     #[error("failed to build table {table}: {cause}")]
     Table {

@@ -12,6 +12,7 @@
 //! Adding a column: one line in its file under `tables/`. Adding a table: one
 //! file there and one entry in [`TABLES`].
 
+pub mod compact;
 pub mod complete;
 pub mod derive;
 pub mod error;

@@ -25,22 +25,66 @@ pub const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// Bytes in memory for a row group, at most, but for a single batch.
 pub const ROW_GROUP_BYTES: usize = 16 << 20;
 
+/// How much is spent on a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// As little as is good enough: it is paid for on the production host.
+    Recording,
+    /// More, once and elsewhere, for smaller files that are read faster.
+    Archive,
+}
+
+/// Key in the footer of a segment that was written with [`Effort::Archive`].
+pub const ARCHIVED: &str = "whence.archived";
+
+impl Effort {
+    /// Bytes in memory for a row group, at most, but for a single batch.
+    #[must_use]
+    pub const fn row_group_bytes(self) -> usize {
+        match self {
+            Self::Recording => ROW_GROUP_BYTES,
+            Self::Archive => 8 * ROW_GROUP_BYTES,
+        }
+    }
+
+    /// Bytes of the distinct values of a column of a row group, beyond which
+    /// they are no longer kept apart.
+    const fn dictionary_bytes(self) -> usize {
+        match self {
+            Self::Recording => 1 << 20,
+            Self::Archive => 8 << 20,
+        }
+    }
+
+    fn level(self) -> ZstdLevel {
+        match self {
+            Self::Recording => ZstdLevel::default(),
+            Self::Archive => ZstdLevel::try_new(9).unwrap_or_default(),
+        }
+    }
+}
+
 /// Rows by which is judged whether values repeat.
 const JUDGED_ROWS: usize = 4096;
 
 /// Writer properties of a segment that begins with these rows.
 #[must_use]
-pub fn properties(def: &TableDef, first: Option<&RecordBatch>) -> WriterProperties {
+pub fn properties(def: &TableDef, first: Option<&RecordBatch>, effort: Effort) -> WriterProperties {
+    let mut facts = vec![
+        KeyValue::new("whence.format_version".into(), FORMAT_VERSION.to_string()),
+        KeyValue::new("whence.table".into(), def.name.to_string()),
+    ];
+    if effort == Effort::Archive {
+        facts.push(KeyValue::new(ARCHIVED.into(), "1".to_string()));
+    }
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("whence ", env!("CARGO_PKG_VERSION")).into())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_compression(Compression::ZSTD(effort.level()))
+        .set_dictionary_page_size_limit(effort.dictionary_bytes())
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_key_value_metadata(Some(vec![
-            KeyValue::new("whence.format_version".into(), FORMAT_VERSION.to_string()),
-            KeyValue::new("whence.table".into(), def.name.to_string()),
-        ]));
+        .set_key_value_metadata(Some(facts));
     for column in def.columns {
         let values = first.and_then(|batch| batch.column_by_name(column.name));
         let path = leaf(column);

@@ -258,6 +258,17 @@ impl SegmentReader {
         bounds(self.def, self.metadata.metadata())
     }
 
+    /// Whether it was written for the archive, by `whence compact`.
+    #[must_use]
+    pub fn is_archived(&self) -> bool {
+        let facts = self
+            .metadata
+            .metadata()
+            .file_metadata()
+            .key_value_metadata();
+        facts.is_some_and(|facts| facts.iter().any(|fact| fact.key == page::ARCHIVED))
+    }
+
     /// How many row groups there are.
     #[must_use]
     pub fn row_groups(&self) -> usize {

@@ -12,7 +12,8 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Error, Result, TableDef, layout, page};
+use crate::page::{self, Effort};
+use crate::{Error, Result, TableDef, layout};
 
 /// A finished segment, as the manifest lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,7 @@ pub struct OpenSegment {
     def: &'static TableDef,
     dir: PathBuf,
     number: u32,
+    effort: Effort,
     /// The file, until the first rows tell how to encode.
     file: Option<File>,
     writer: Option<ArrowWriter<Hashed>>,
@@ -57,6 +59,19 @@ impl OpenSegment {
     /// # Errors
     /// [`Error::Io`], [`Error::Encode`].
     pub fn create(dir: &Path, def: &'static TableDef, number: u32) -> Result<Self> {
+        Self::create_with(dir, def, number, Effort::Recording)
+    }
+
+    /// The same with another effort.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_with(
+        dir: &Path,
+        def: &'static TableDef,
+        number: u32,
+        effort: Effort,
+    ) -> Result<Self> {
         let tmp = dir.join(layout::unfinished(def.name, number));
         let file = OpenOptions::new()
             .write(true)
@@ -68,6 +83,7 @@ impl OpenSegment {
             def,
             dir: dir.to_path_buf(),
             number,
+            effort,
             file: Some(file),
             writer: None,
             rows: 0,
@@ -86,7 +102,7 @@ impl OpenSegment {
             return Ok(());
         };
         let options = ArrowWriterOptions::new()
-            .with_properties(page::properties(self.def, first))
+            .with_properties(page::properties(self.def, first, self.effort))
             // The Parquet types say all; Arrow's own copy of the schema would
             // be a kilobyte in each small segment.
             .with_skip_arrow_metadata(true);
@@ -110,7 +126,7 @@ impl OpenSegment {
             return Ok(());
         };
         let written = writer.write(batch).and_then(|()| {
-            if writer.memory_size() > page::ROW_GROUP_BYTES {
+            if writer.memory_size() > self.effort.row_group_bytes() {
                 writer.flush()?;
             }
             Ok(())
@@ -148,32 +164,71 @@ impl OpenSegment {
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Encode`].
-    pub fn finish(mut self) -> Result<Segment> {
+    pub fn finish(self) -> Result<Segment> {
+        self.seal()?.publish()
+    }
+
+    /// Completes the file, which keeps its temporary name for now.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Encode`].
+    pub fn seal(mut self) -> Result<SealedSegment> {
         self.begin(None)?;
         let tmp = self.unfinished();
-        let file = layout::segment(self.def.name, self.number);
-        let path = self.dir.join(&file);
         let Some(writer) = self.writer.take() else {
             return Err(Error::corrupt(&tmp, "finished twice"));
         };
-        let result = close(writer, &tmp).and_then(|hashed| {
-            fs::rename(&tmp, &path).map_err(Error::io("rename", &tmp))?;
-            sync_dir(&self.dir.join(self.def.name))?;
-            Ok(hashed)
-        });
-        let (bytes, sha256) = result.inspect_err(|_| {
+        let (bytes, sha256) = close(writer, &tmp).inspect_err(|_| {
             let _ = fs::remove_file(&tmp);
         })?;
-        Ok(Segment {
-            table: self.def.name.into(),
-            file: file.to_string_lossy().into_owned(),
-            rows: self.rows,
-            bytes,
-            min_ns: self.range.map(|r| r.0),
-            max_ns: self.range.map(|r| r.1),
-            sha256,
-            at_ns: None,
+        let file = layout::segment(self.def.name, self.number);
+        Ok(SealedSegment {
+            dir: self.dir.clone(),
+            tmp: Some(tmp),
+            segment: Segment {
+                table: self.def.name.into(),
+                file: file.to_string_lossy().into_owned(),
+                rows: self.rows,
+                bytes,
+                min_ns: self.range.map(|r| r.0),
+                max_ns: self.range.map(|r| r.1),
+                sha256,
+                at_ns: None,
+            },
         })
+    }
+}
+
+/// A segment that is complete, under its temporary name. Dropped before
+/// [`publish`](Self::publish), it leaves nothing behind.
+#[derive(Debug)]
+pub struct SealedSegment {
+    dir: PathBuf,
+    tmp: Option<PathBuf>,
+    segment: Segment,
+}
+
+impl SealedSegment {
+    /// Gives the file its name, durably.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn publish(mut self) -> Result<Segment> {
+        if let Some(tmp) = &self.tmp {
+            let path = self.dir.join(&self.segment.file);
+            fs::rename(tmp, &path).map_err(Error::io("rename", tmp))?;
+            self.tmp = None;
+            sync_dir(&self.dir.join(&self.segment.table))?;
+        }
+        Ok(self.segment.clone())
+    }
+}
+
+impl Drop for SealedSegment {
+    fn drop(&mut self) {
+        if let Some(tmp) = &self.tmp {
+            let _ = fs::remove_file(tmp);
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::segment::{self, Segment};
+use crate::segment::{self, OpenSegment, Segment};
 use crate::{FORMAT_VERSION, fork};
 
 fn row(ts_ns: i64, child_upid: i64) -> fork::Row<'static> {
@@ -170,4 +170,51 @@ fn a_column_of_another_type_is_damage() {
         refused.to_string(),
         "x.parquet is corrupt: column ts_ns is Utf8, not Int64"
     );
+}
+
+/// What threads read group by group is what one reads from begin to end.
+#[test]
+fn row_groups_read_apart_with_dictionaries_are_the_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("fork")).unwrap();
+    let mut open = OpenSegment::create(dir.path(), &fork::DEF, 1).unwrap();
+    for part in 0..3 {
+        let mut rows = fork::Builder::default();
+        for i in 0..100 {
+            rows.push(fork::Row {
+                ts_ns: part * 100 + i,
+                child_upid: i,
+                comm: if i % 2 == 0 { "sh" } else { "make" },
+                ..fork::Row::default()
+            });
+        }
+        open.write(&rows.finish("boot").unwrap()).unwrap();
+        open.flush().unwrap();
+    }
+    let path = dir.path().join(open.finish().unwrap().file);
+    let columns = ["comm", "ts_ns"];
+    let whole = Batches::open(&path, &fork::DEF, &columns).unwrap();
+    let whole: Vec<RecordBatch> = whole.map(Result::unwrap).collect();
+    let reader = SegmentReader::open(&path, &fork::DEF, Texts::Dictionaries).unwrap();
+    assert_eq!(reader.row_groups(), 3);
+    let groups = (0..3).flat_map(|g| reader.batches(Some(g), &columns, 64).unwrap());
+    let groups: Vec<RecordBatch> = groups.map(Result::unwrap).collect();
+    let texts: Vec<String> = groups
+        .iter()
+        .flat_map(|batch| {
+            let texts = batch
+                .column(0)
+                .as_dictionary::<arrow::datatypes::Int32Type>();
+            let values = texts.values().as_string::<i32>().clone();
+            let keys: Vec<_> = texts.keys().iter().flatten().collect();
+            keys.into_iter()
+                .map(move |key| values.value(key as usize).to_owned())
+        })
+        .collect();
+    let expected = whole.iter().flat_map(|batch| {
+        let texts = batch.column(0).as_string::<i32>().clone();
+        (0..texts.len()).map(move |row| texts.value(row).to_owned())
+    });
+    assert_eq!(texts, expected.collect::<Vec<_>>());
+    assert_eq!(texts.len(), 300);
 }
