@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use whence_schemas::layout;
+use whence_schemas::redact::Rules;
 
 use crate::config::{Config, Unwind};
 use crate::guard::Bounds;
@@ -51,6 +52,11 @@ pub struct Args {
     /// Keep these environment variables of each exec
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub env: Vec<String>,
+
+    /// Replace secrets in command lines, paths and variables before anything is
+    /// written: by the rules of `default`, of a file (docs/bundle.md), or by none
+    #[arg(long, value_name = "default|none|FILE", default_value = "default", value_parser = Rules::named)]
+    pub redact: Rules,
 
     /// Print events as they come, as `whence replay` would
     #[arg(long)]
@@ -149,6 +155,7 @@ impl Args {
             stacks: self.stacks,
             unwind: self.unwind.into(),
             env: self.env,
+            redact: self.redact,
             print: self.print,
             fail_on_loss: self.fail_on_loss,
             segment: self.segment,

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use whence_schemas::redact::Rules;
+
 use crate::guard::Bounds;
 use crate::probes::Spec;
 
@@ -44,6 +46,8 @@ pub struct Config {
     pub stacks: Vec<Spec>,
     /// Names of environment variables to keep.
     pub env: Vec<String>,
+    /// What is replaced before anything is written.
+    pub redact: Rules,
     /// How call paths of user code are found.
     pub unwind: Unwind,
     /// Print events as they come.

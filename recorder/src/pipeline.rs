@@ -4,10 +4,14 @@
 //! the stacks of an exec that is under way. Knows neither libbpf nor time: what
 //! it needs of both is handed in.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
 
 use whence_bpf::wire;
 use whence_schemas::manifest::Clock;
+use whence_schemas::redact::Redactor;
 use whence_schemas::{exec, exit, fork, ids, line, process, sample};
 
 use crate::argv::{Argv, texts, wanted_env};
@@ -55,6 +59,7 @@ pub struct Pipeline {
     /// Snapshot records that wait until it is known which ones matter.
     held: Option<Vec<Vec<u8>>>,
     printer: Printer,
+    redactor: Rc<RefCell<Redactor>>,
     /// Bytes of all arguments so far.
     argv_bytes: u64,
     env: Vec<String>,
@@ -71,6 +76,8 @@ pub struct Options {
     pub print: bool,
     /// Names of environment variables to keep.
     pub env: Vec<String>,
+    /// What replaces secrets before anything is stored or printed.
+    pub redactor: Rc<RefCell<Redactor>>,
 }
 
 /// A stack event's name and id.
@@ -109,6 +116,7 @@ impl Pipeline {
             parents: HashMap::new(),
             held: options.hold_snapshot.then(Vec::new),
             printer: Printer::new(options.print),
+            redactor: options.redactor,
             argv_bytes: 0,
             env: options.env,
             page_bytes: memory::page_bytes(),
@@ -303,7 +311,9 @@ impl Pipeline {
             0 => self.processes.exec(upid, wire.process.pid, exe.clone()),
             _ => self.processes.exec_seq(upid),
         };
-        let argv = Argv::of(event.argv);
+        let mut redactor = self.redactor.borrow_mut();
+        let replaced = redactor.argv(event.argv);
+        let argv = Argv::of(replaced.as_deref().unwrap_or(event.argv));
         let (name, parent_comm) = (comm(&wire.comm), comm(&wire.parent_comm));
         let argv_state = event.argv_state();
         self.printer.print(|| {
@@ -321,11 +331,17 @@ impl Pipeline {
         self.argv_bytes += event.argv.len() as u64;
         self.sink.exec.held_bytes += event.argv.len() * FORMS_OF_ARGV;
         let kept = wanted_env(event.env, &self.env);
+        let kept = redactor.variables(kept);
         let env: Option<Vec<&str>> = (!event.env.is_empty()).then(|| texts(&kept));
+        let exe = shown(&mut redactor, exe.as_deref());
+        let cwd = event.cwd();
+        let cwd = shown(&mut redactor, cwd.as_deref());
+        let filename = String::from_utf8_lossy(event.filename);
         let cgroup_id = wire.cgroup_id.cast_signed();
         let cgroup_path = self.cgroups.path(cgroup_id);
         let interpreter =
             (!event.interpreter.is_empty()).then(|| String::from_utf8_lossy(event.interpreter));
+        let interpreter = shown(&mut redactor, interpreter.as_deref());
         self.sink.exec.rows.push(exec::Row {
             ts_ns,
             time,
@@ -337,7 +353,7 @@ impl Pipeline {
             parent_upid: parent_upid(&wire.parent),
             parent_comm: &parent_comm,
             comm: &name,
-            filename: &String::from_utf8_lossy(event.filename),
+            filename: &redactor.text(&filename),
             interpreter: interpreter.as_deref(),
             exe: exe.as_deref(),
             exe_dev: exe.as_ref().map(|_| device(wire.exe_dev)),
@@ -349,7 +365,7 @@ impl Pipeline {
             argv_state,
             cmdline: &argv.cmdline,
             env: env.as_deref(),
-            cwd: event.cwd().as_deref(),
+            cwd: cwd.as_deref(),
             errno,
             uid: i64::from(wire.uid),
             euid: i64::from(wire.euid),
@@ -389,7 +405,11 @@ impl Pipeline {
 
     fn push_process(&mut self, event: &Image<'_>) {
         let wire = &event.wire;
-        let argv = (!event.is_kernel_thread()).then(|| Argv::of(event.argv));
+        let mut redactor = self.redactor.borrow_mut();
+        let replaced = redactor.argv(event.argv);
+        let bytes = replaced.as_deref().unwrap_or(event.argv);
+        let argv = (!event.is_kernel_thread()).then(|| Argv::of(bytes));
+        let (exe, cwd) = (event.exe(), event.cwd());
         let texts = argv.as_ref().map(Argv::texts);
         let cgroup_id = wire.cgroup_id.cast_signed();
         let cgroup_path = self.cgroups.path(cgroup_id);
@@ -399,10 +419,10 @@ impl Pipeline {
             upid: upid(&wire.process),
             parent_upid: parent_upid(&wire.parent),
             ppid: (wire.parent.pid != 0).then_some(wire.parent.pid.cast_signed()),
-            exe: event.exe().as_deref(),
+            exe: shown(&mut redactor, exe.as_deref()).as_deref(),
             argv: texts.as_deref(),
             cmdline: argv.as_ref().map(|a| a.cmdline.as_str()),
-            cwd: event.cwd().as_deref(),
+            cwd: shown(&mut redactor, cwd.as_deref()).as_deref(),
             uid: Some(i64::from(wire.uid)),
             gid: Some(i64::from(wire.gid)),
             login_uid: login_uid(wire.login_uid),
@@ -420,15 +440,17 @@ impl Pipeline {
             return;
         };
         let ppid = (facts.ppid != 0).then_some(facts.ppid);
-        let argv = Argv::of(&facts.argv);
+        let mut redactor = self.redactor.borrow_mut();
+        let replaced = redactor.argv(&facts.argv);
+        let argv = Argv::of(replaced.as_deref().unwrap_or(&facts.argv));
         let cgroup_path = facts.cgroup_path.as_deref();
         self.sink.process.rows.push(process::Row {
             parent_upid: ppid.and_then(|pid| self.processes.upid_of(pid)),
             ppid: ppid.map(u32::cast_signed),
-            exe: facts.exe.as_deref(),
+            exe: shown(&mut redactor, facts.exe.as_deref()).as_deref(),
             argv: Some(&argv.texts()),
             cmdline: Some(&argv.cmdline),
-            cwd: facts.cwd.as_deref(),
+            cwd: shown(&mut redactor, facts.cwd.as_deref()).as_deref(),
             uid: facts.uid,
             gid: facts.gid,
             login_uid: facts.login_uid,
@@ -527,6 +549,11 @@ impl Pipeline {
             user_stack_id,
         });
     }
+}
+
+/// A path without its secrets.
+fn shown<'a>(redactor: &mut Redactor, path: Option<&'a str>) -> Option<Cow<'a, str>> {
+    path.map(|path| redactor.text(path))
 }
 
 /// The row of a process that runs, with what is always known.

@@ -5,8 +5,11 @@
 //! anything is attached; the sampler comes last and goes first; the rings are
 //! emptied after the last program is detached.
 
+use std::cell::RefCell;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +19,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use libbpf_rs::btf::Btf;
 use whence_schemas::lock::Lock;
 use whence_schemas::manifest::{Event, Manifest, State};
+use whence_schemas::redact::Redactor;
 use whence_schemas::{FORMAT_VERSION, clock as clock_table, complete};
 
 use crate::cgroups::Cgroups;
@@ -91,6 +95,7 @@ struct Session {
     plan: Plan,
     reader: Option<Reader>,
     pipeline: Pipeline,
+    redactor: Rc<RefCell<Redactor>>,
     manifest: Manifest,
     dir: std::path::PathBuf,
     losses: Losses,
@@ -141,6 +146,9 @@ impl Session {
         let loaded = Loaded::load(&plan, &btf)?;
         drop(btf);
         let mut manifest = manifest(config, &plan)?;
+        let redactor = Rc::new(RefCell::new(Redactor::new(config.redact.clone())));
+        manifest.options["command"] = command_line(config, &mut redactor.borrow_mut());
+        manifest.redaction = Some(redactor.borrow().report());
         // Only now, when little can fail any more.
         let lock = directory::create(&config.output, &manifest)
             .with_context(|| existing(&config.output))?;
@@ -159,15 +167,24 @@ impl Session {
         }
         let build_id = manifest.kernel.build_id.clone();
         let events: Vec<String> = event_names(&plan);
+        let release = &manifest.kernel.release;
+        let stacks = Stacks::new(
+            symbols,
+            build_id,
+            release,
+            Namer::start()?,
+            redactor.clone(),
+        );
         let pipeline = Pipeline::new(
             Sink::new(&config.output, &manifest),
-            Stacks::new(symbols, build_id, &manifest.kernel.release, Namer::start()?),
+            stacks,
             manifest.clock,
             &events,
             Options {
                 hold_snapshot: config.only_some(),
                 print: config.print,
                 env: config.env.clone(),
+                redactor: redactor.clone(),
             },
         );
         let mut session = Self {
@@ -175,6 +192,7 @@ impl Session {
             plan,
             reader: Some(reader),
             pipeline,
+            redactor,
             manifest,
             dir: config.output.clone(),
             losses: Losses::new(now_ns),
@@ -357,6 +375,7 @@ impl Session {
         }
         let totals = self.losses.totals().iter();
         self.manifest.lost = totals.map(|(s, n)| ((*s).to_owned(), *n)).collect();
+        self.manifest.redaction = Some(self.redactor.borrow().report());
         self.manifest.end_ns = Some(end_ns);
         self.manifest.state = State::Finished;
         // Before what may fail: the recording is whole without it.
@@ -468,9 +487,7 @@ fn manifest(config: &Config, plan: &Plan) -> anyhow::Result<Manifest> {
 }
 
 fn options(config: &Config) -> serde_json::Value {
-    let lossy = |arg: &std::ffi::OsString| arg.to_string_lossy().into_owned();
     serde_json::json!({
-        "command": config.command.iter().map(lossy).collect::<Vec<_>>(),
         "system_wide": !config.only_some(),
         "pids": config.pids,
         "uid": config.uid,
@@ -487,6 +504,16 @@ fn options(config: &Config) -> serde_json::Value {
         "max_size": config.bounds.max_size,
         "keep_free": config.bounds.keep_free,
     })
+}
+
+/// The command that is recorded, without its secrets.
+fn command_line(config: &Config, redactor: &mut Redactor) -> serde_json::Value {
+    let args: Vec<&[u8]> = config.command.iter().map(|a| a.as_bytes()).collect();
+    let lossy = |arg: &[u8]| String::from_utf8_lossy(arg).into_owned();
+    match redactor.args(&args) {
+        Some(replaced) => replaced.iter().map(|arg| lossy(arg)).collect(),
+        None => args.into_iter().map(lossy).collect(),
+    }
 }
 
 fn random_id() -> anyhow::Result<String> {

@@ -4,9 +4,11 @@
 //! A frame of a caller stands for the call, that is for the byte before the
 //! return address, so that its offset lies in the calling function and line.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use whence_schemas::redact::Redactor;
 use whence_schemas::{frame, ids, mapping, stack, symbol};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -47,6 +49,8 @@ pub struct Stacks {
     known_frames: HashSet<i64>,
     modules: Modules,
     namer: Namer,
+    /// For the paths of modules.
+    redactor: Rc<RefCell<Redactor>>,
     unwind_cache: Cache,
     unnamed: Vec<(Rc<Module>, Frame)>,
     symbols_read_ns: i64,
@@ -79,6 +83,7 @@ impl Stacks {
         kernel_build_id: Option<String>,
         release: &str,
         namer: Namer,
+        redactor: Rc<RefCell<Redactor>>,
     ) -> Self {
         Self {
             symbols,
@@ -89,6 +94,7 @@ impl Stacks {
             known_frames: HashSet::new(),
             modules: Modules::default(),
             namer,
+            redactor,
             unwind_cache: Cache::default(),
             unnamed: Vec::new(),
             symbols_read_ns: 0,
@@ -359,10 +365,11 @@ impl Stacks {
         let frame_id = ids::frame_id(kind, key, offset.unwrap_or(address));
         let new = bounded_set(&mut self.known_frames).insert(frame_id);
         if new {
+            let module = module.map(|path| self.redactor.borrow_mut().text(path));
             self.frame_rows.push(frame::Row {
                 frame_id,
                 kind,
-                module,
+                module: module.as_deref(),
                 build_id,
                 offset,
                 address,
@@ -394,7 +401,7 @@ impl Stacks {
             start_address: mapping.start.cast_signed(),
             end_address: mapping.end.cast_signed(),
             file_offset: mapping.offset.cast_signed(),
-            module: &module.path,
+            module: &self.redactor.borrow_mut().text(&module.path),
             build_id: module.build_id.as_deref(),
             dev: module.id.dev.cast_signed(),
             inode: module.id.inode.cast_signed(),
@@ -443,6 +450,7 @@ mod tests {
             Some("cafe".into()),
             "6.1",
             Namer::start().unwrap(),
+            Rc::default(),
         )
     }
 

@@ -72,6 +72,13 @@ pub fn summary(dir: &str, manifest: &Manifest, cpu_ns: i64, peak_rss_bytes: u64)
         true => writeln!(text, "  nothing was lost"),
         false => writeln!(text, "  LOST: {}", lost.join(", ")),
     };
+    if let Some(redaction) = manifest.redaction.as_ref().filter(|r| r.replaced > 0) {
+        let _ = writeln!(
+            text,
+            "  {} secrets in {} places were replaced",
+            redaction.secrets, redaction.replaced
+        );
+    }
     for note in &manifest.notes {
         let _ = writeln!(text, "  note: {note}");
     }

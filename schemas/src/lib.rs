@@ -25,6 +25,7 @@ pub mod page;
 pub mod quote;
 pub mod read;
 pub mod recover;
+pub mod redact;
 pub mod segment;
 pub mod table;
 pub mod tables;

@@ -55,8 +55,22 @@ pub struct Manifest {
     /// Events lost, by stream, over the whole recording.
     #[serde(default)]
     pub lost: BTreeMap<String, u64>,
+    /// What was replaced before it was written; absent where nothing looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redaction: Option<Redaction>,
     /// Every finished segment.
     pub segments: Vec<Segment>,
+}
+
+/// Secrets that were replaced by placeholders.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redaction {
+    /// Which rules.
+    pub rules: String,
+    /// How often something was replaced.
+    pub replaced: u64,
+    /// Number of the last placeholder: how many secrets there were.
+    pub secrets: u32,
 }
 
 /// The host of a recording.

@@ -13,6 +13,7 @@ mod input;
 mod life;
 mod loss;
 mod places;
+mod redact;
 mod stacks;
 mod stories;
 mod surroundings;
@@ -83,6 +84,7 @@ fn main() {
         input::TESTS,
         ways::TESTS,
         places::TESTS,
+        redact::TESTS,
         before::TESTS,
         filters::TESTS,
         surroundings::TESTS,
