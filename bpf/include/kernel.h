@@ -32,7 +32,7 @@ typedef _Bool bool;
 
 /* include/uapi/linux/bpf.h */
 enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6,
-       BPF_MAP_TYPE_RINGBUF = 27 };
+       BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_RINGBUF = 27 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
 enum { BPF_F_USER_STACK = 1ULL << 8 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2, BPF_RB_AVAIL_DATA = 0 };
@@ -68,6 +68,10 @@ struct inode {
 	unsigned long i_ino;
 	struct super_block *i_sb;
 };
+struct timespec64 { __s64 tv_sec; long tv_nsec; };
+/* Where the time of the last change lies, from these versions on. */
+struct inode___6_11 { __s64 i_ctime_sec; u32 i_ctime_nsec; };
+struct inode___6_6 { struct timespec64 __i_ctime; };
 struct dentry {
 	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
@@ -130,7 +134,14 @@ struct signal_struct {
 };
 struct mm_struct {
 	unsigned long arg_start, arg_end, env_start, env_end;
+	unsigned long exec_vm;
 	struct file *exe_file;
+	struct { void *vdso; } context;
+};
+struct vm_area_struct {
+	unsigned long vm_start, vm_end;
+	unsigned long vm_flags, vm_pgoff;
+	struct file *vm_file;
 };
 struct kernfs_node { u64 id; };
 struct cgroup { struct kernfs_node *kn; };
@@ -156,6 +167,7 @@ struct task_struct {
 	struct css_set *cgroups;
 	struct nsproxy *nsproxy;
 	struct task_io_accounting ioac;
+	u64 self_exec_id;
 };
 
 struct linux_binprm {

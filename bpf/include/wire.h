@@ -24,6 +24,7 @@ enum wire_kind {
 	WIRE_CALLER = 5,
 	WIRE_SAMPLE = 6,
 	WIRE_EXEC_FAILED = 7, /* a wire_image of what was tried */
+	WIRE_MAPPING = 8,
 };
 
 /* Streams that are counted apart; index of `counters`. */
@@ -35,10 +36,11 @@ enum wire_stream {
 	WIRE_STREAM_SAMPLE = 4,
 	WIRE_STREAM_PROBE = 5,
 	WIRE_STREAM_CALLER = 6,
-	WIRE_STREAMS = 7,
+	WIRE_STREAM_MAPPING = 7,
+	WIRE_STREAMS = 8,
 };
 
-/* wire_image.flags */
+/* wire_image.flags, wire_mapping.flags */
 enum wire_image_flag {
 	WIRE_EXE_DELETED = 1 << 0,
 	WIRE_CWD_DELETED = 1 << 1,
@@ -153,6 +155,22 @@ struct wire_sample {
 	/* kernel stack, user stack, memory */
 };
 
+/* An executable mapping: of a file, or of the vdso if there is no path. */
+struct wire_mapping {
+	struct wire_header header;
+	struct wire_process process;
+	__u64 start;
+	__u64 end;
+	__u64 offset; /* in the file, of `start` */
+	__u64 inode;
+	__u64 changed_ns; /* when the inode has changed, since 1970 */
+	__u32 dev;	  /* major << 20 | minor */
+	__u32 flags;
+	__u32 path_bytes; /* components, leaf first, a NUL after each */
+	__u32 reserved;
+	/* path */
+};
+
 /* Per stream and cpu. generated = recorded + lost. */
 struct wire_counter {
 	__u64 generated;
@@ -164,6 +182,7 @@ _Static_assert(sizeof(struct wire_fork) == 112, "layout of the ring");
 _Static_assert(sizeof(struct wire_image) == 192, "layout of the ring");
 _Static_assert(sizeof(struct wire_caller) == 80, "layout of the ring");
 _Static_assert(sizeof(struct wire_exit) == 144, "layout of the ring");
+_Static_assert(sizeof(struct wire_mapping) == 96, "layout of the ring");
 _Static_assert(sizeof(struct wire_sample) == 104, "layout of the ring");
 
 #endif

@@ -12,6 +12,8 @@
 #include "ring.bpf.h"
 #include "filter.bpf.h"
 #include "task.bpf.h"
+#include "path.bpf.h"
+#include "mapping.bpf.h"
 #include "stack.bpf.h"
 #include "sample.bpf.h"
 

@@ -43,7 +43,8 @@ int BPF_PROG(on_fork, struct task_struct *child, u64 clone_flags)
 	fill_process(&scratch->fork.child, child);
 	scratch->fork.flags = clone_flags;
 	fill_comm(scratch->fork.comm, child);
-	bytes = read_user_stack(ctx, parent, &scratch->stacks, 0, &scratch->fork.user);
+	bytes = read_user_stack(ctx, parent, &scratch->stacks, 0, &scratch->fork.user,
+				true);
 	output(&life, scratch, record_bytes(sizeof(scratch->fork), bytes), counter);
 	return 0;
 }
@@ -68,7 +69,7 @@ static __always_inline void output_caller(void *ctx, struct task_struct *task,
 	fill_process(&caller->process, task);
 	caller->kernel_stack_bytes = read_kernel_stack(ctx, &scratch->stacks);
 	bytes = read_user_stack(ctx, task, &scratch->stacks, caller->kernel_stack_bytes,
-				&caller->user);
+				&caller->user, true);
 	output(&life, scratch, record_bytes(sizeof(*caller), bytes), counter);
 }
 
@@ -122,18 +123,22 @@ static __always_inline u32 wait_code(struct task_struct *task)
 	return task->group_leader->exit_code;
 }
 
+SCRATCH(exit_scratch, struct mapping_scratch);
+
 static __always_inline int emit_exit(struct task_struct *task)
 {
 	struct task_struct *leader = task->group_leader;
 	struct signal_struct *signal = task->signal;
 	struct wire_counter *counter = counter_of(WIRE_STREAM_EXIT);
+	struct mapping_scratch *scratch = bpf_map_lookup_elem(&exit_scratch, &only);
 	struct wire_exit exit = {};
 
 	bool recorded = is_recorded_or_adopted(task);
 
 	forget(task->tgid);
-	if (!counter || !recorded)
+	if (!counter || !recorded || !scratch)
 		return 0;
+	tell_wanted(task, scratch);
 	fill_header(&exit.header, WIRE_EXIT, counter);
 	fill_process(&exit.process, task);
 	fill_process(&exit.reaper, leader->real_parent->group_leader);

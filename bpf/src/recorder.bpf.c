@@ -11,8 +11,9 @@
 #include "ring.bpf.h"
 #include "filter.bpf.h"
 #include "task.bpf.h"
-#include "stack.bpf.h"
 #include "path.bpf.h"
+#include "mapping.bpf.h"
+#include "stack.bpf.h"
 #include "argv.bpf.h"
 #include "image.bpf.h"
 #include "process.bpf.h"
@@ -35,6 +36,7 @@ struct wire_anchor {
 	struct wire_caller caller;
 	struct wire_exit exit;
 	struct wire_sample sample;
+	struct wire_mapping mapping;
 	struct wire_counter counter;
 	enum wire_kind kind;
 	enum wire_stream stream;

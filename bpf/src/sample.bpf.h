@@ -39,7 +39,7 @@ static __always_inline void fill_sample(void *ctx, struct task_struct *task,
 	sample->event = event;
 	sample->kernel_stack_bytes = read_kernel_stack(ctx, &scratch->stacks);
 	bytes = read_user_stack(ctx, task, &scratch->stacks, sample->kernel_stack_bytes,
-				&sample->user);
+				&sample->user, false);
 	output(&samples, scratch, record_bytes(sizeof(*sample), bytes), counter);
 }
 

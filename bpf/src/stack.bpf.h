@@ -15,6 +15,7 @@
 struct stack_buffer {
 	u64 addresses[2 * (WIRE_DEPTH + 1)];
 	u8 memory[WIRE_MEMORY];
+	struct mapping_scratch mapping;
 };
 
 /* How many pieces of memory are taken per cpu and window of time; 0: none. */
@@ -84,11 +85,12 @@ static long read_memory_piece(u32 i, struct memory_read *read)
 	return 0;
 }
 
-/* The user stack behind `kernel` bytes of another. Returns the bytes of both and
+/* The user stack of the current task behind `kernel` bytes of another, taken in its
+ * own context or in an interrupt. Returns the bytes of both and
  * of memory. */
 static __always_inline u32 read_user_stack(void *ctx, struct task_struct *task,
 					   struct stack_buffer *buffer, u32 kernel,
-					   struct wire_user *user)
+					   struct wire_user *user, bool in_task)
 {
 	struct memory_read read = {};
 	struct pt_regs *regs;
@@ -98,6 +100,10 @@ static __always_inline u32 read_user_stack(void *ctx, struct task_struct *task,
 	kernel &= STACK_MASK;
 	if (!BPF_CORE_READ(task, mm))
 		return kernel;
+	if (in_task)
+		tell_mappings(task, &buffer->mapping);
+	else
+		want_mappings(task);
 	bytes = path_bytes(bpf_get_stack(ctx, (void *)buffer->addresses + kernel,
 					 STACK_BYTES, BPF_F_USER_STACK));
 	user->stack_bytes = bytes;
@@ -118,7 +124,9 @@ static __always_inline u32 read_user_stack(void *ctx, struct task_struct *task,
 /* Size of a record with `bytes` in its stack buffer, bounded for the verifier. */
 static __always_inline u64 record_bytes(u64 fixed, u32 bytes)
 {
-	if (bytes > sizeof(struct stack_buffer))
-		bytes = sizeof(struct stack_buffer);
+	const u32 most = __builtin_offsetof(struct stack_buffer, mapping);
+
+	if (bytes > most)
+		bytes = most;
 	return fixed + bytes;
 }

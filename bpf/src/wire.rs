@@ -3,8 +3,8 @@
 pub use crate::recorder::types::{
     budget as Budget, wire_caller as Caller, wire_counter as Counter, wire_exit as Exit,
     wire_fork as Fork, wire_header as Header, wire_image as Image, wire_image_flag as ImageFlag,
-    wire_kind as Kind, wire_process as Process, wire_sample as Sample, wire_stream as Stream,
-    wire_user as User,
+    wire_kind as Kind, wire_mapping as Mapping, wire_process as Process, wire_sample as Sample,
+    wire_stream as Stream, wire_user as User,
 };
 
 /// A record, or part of one, that is valid whatever its bytes are.
@@ -25,6 +25,8 @@ unsafe impl Plain for Caller {}
 unsafe impl Plain for Exit {}
 // SAFETY: as above.
 unsafe impl Plain for Sample {}
+// SAFETY: as above.
+unsafe impl Plain for Mapping {}
 // SAFETY: as above.
 unsafe impl Plain for Counter {}
 // SAFETY: as above.
@@ -54,6 +56,7 @@ mod tests {
         assert_eq!(size_of::<Caller>(), 80);
         assert_eq!(size_of::<Exit>(), 144);
         assert_eq!(size_of::<Sample>(), 104);
+        assert_eq!(size_of::<Mapping>(), 96);
         assert_eq!(std::mem::offset_of!(Image, argv_bytes), 180);
         assert_eq!(std::mem::offset_of!(Sample, kernel_stack_bytes), 100);
     }

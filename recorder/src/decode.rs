@@ -35,6 +35,8 @@ pub enum Event<'a> {
     Exit(wire::Exit),
     /// A CPU sample or the hit of a probe.
     Sample(Sample<'a>),
+    /// A process has this executable mapping.
+    Mapping(Mapping<'a>),
 }
 
 /// Addresses of a stack, leaf first, as bytes from the ring.
@@ -104,6 +106,26 @@ pub struct Sample<'a> {
     pub kernel_stack: Stack<'a>,
     /// User stack.
     pub user_stack: UserStack<'a>,
+}
+
+/// See [`wire::Mapping`].
+#[derive(Debug)]
+pub struct Mapping<'a> {
+    /// Fixed part.
+    pub wire: wire::Mapping,
+    /// Components of the file's path, leaf first, a NUL after each.
+    path: &'a [u8],
+}
+
+impl Mapping<'_> {
+    /// Path of the file, as `/proc/PID/maps` shows it; `None` for the vdso.
+    #[must_use]
+    pub fn path(&self) -> Option<String> {
+        let has = |flag: ImageFlag| self.wire.flags & flag.0 != 0;
+        let deleted = has(ImageFlag::WIRE_EXE_DELETED);
+        let truncated = has(ImageFlag::WIRE_EXE_TRUNCATED);
+        (!self.path.is_empty()).then(|| path(self.path, deleted, truncated))
+    }
 }
 
 /// See [`wire::Image`].
@@ -213,6 +235,11 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
                 kernel_stack: Stack(kernel),
                 user_stack: user_stack(wire.user, rest).ok_or(short)?,
             }))
+        }
+        Kind::WIRE_MAPPING => {
+            let (wire, rest) = wire::split::<wire::Mapping>(record).ok_or(short)?;
+            let [path] = parts(rest, [wire.path_bytes]).ok_or(short)?;
+            Ok(Event::Mapping(Mapping { wire, path }))
         }
         _ => Err(DecodeError::Kind { kind }),
     }

@@ -44,3 +44,4 @@ pub mod tracefs;
 pub mod unwind;
 pub mod valve;
 pub mod vdso;
+pub mod waiting;

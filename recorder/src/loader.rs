@@ -174,6 +174,7 @@ impl Loaded {
         open.maps.counters.reuse_fd(maps.counters.as_fd())?;
         open.maps.tracked.reuse_fd(maps.tracked.as_fd())?;
         open.maps.budgets.reuse_fd(maps.budgets.as_fd())?;
+        open.maps.told.reuse_fd(maps.told.as_fd())?;
         if let Some(rodata) = open.maps.rodata_data.as_mut() {
             set_common!(rodata, plan);
             rodata.wakeup_bytes = u64::from(plan.sample_bytes) / 8;
@@ -278,13 +279,14 @@ impl Loaded {
         self.links.clear();
     }
 
-    /// The rings, to be read by another thread.
+    /// The rings, to be read by another thread in this order: what process life
+    /// tells of a program must not be read after the stacks that follow it.
     ///
     /// # Errors
     /// If the descriptors cannot be duplicated.
     pub fn rings(&self) -> anyhow::Result<Vec<MapHandle>> {
         let maps = &self.skel.maps;
-        [&maps.life, &maps.samples]
+        [&maps.samples, &maps.life]
             .into_iter()
             .map(|map| MapHandle::try_from(map).context("failed to share a ring"))
             .collect()

@@ -10,7 +10,7 @@ use whence_bpf::wire::{Counter, Stream};
 use whence_schemas::loss;
 
 /// Names of the streams, by their number on the ring.
-pub const STREAMS: [(Stream, &str); 7] = [
+pub const STREAMS: [(Stream, &str); 8] = [
     (Stream::WIRE_STREAM_FORK, "fork"),
     (Stream::WIRE_STREAM_EXEC, "exec"),
     (Stream::WIRE_STREAM_EXIT, "exit"),
@@ -18,6 +18,7 @@ pub const STREAMS: [(Stream, &str); 7] = [
     (Stream::WIRE_STREAM_SAMPLE, "sample"),
     (Stream::WIRE_STREAM_PROBE, "probe"),
     (Stream::WIRE_STREAM_CALLER, "caller"),
+    (Stream::WIRE_STREAM_MAPPING, "mapping"),
 ];
 
 /// Index of a stream in [`STREAMS`].
@@ -34,6 +35,8 @@ pub const SAMPLE: usize = 4;
 pub const PROBE: usize = 5;
 /// Index of a stream in [`STREAMS`].
 pub const CALLER: usize = 6;
+/// Index of a stream in [`STREAMS`].
+pub const MAPPING: usize = 7;
 
 /// The losses so far.
 #[derive(Debug)]
@@ -199,7 +202,7 @@ mod tests {
         let mut rows = loss::Builder::default();
         let mut losses = Losses::new(0);
         losses.take(0, vec![counter(10, 3)], 100, &mut rows);
-        losses.check(&[6, 0, 0, 0, 0, 0, 0], 200, &mut rows);
+        losses.check(&[6, 0, 0, 0, 0, 0, 0, 0], 200, &mut rows);
         assert_eq!(losses.totals()["fork"], 4);
     }
 }

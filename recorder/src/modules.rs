@@ -91,6 +91,21 @@ impl Mapping {
     }
 }
 
+/// A mapping as the kernel side tells of it.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// First address.
+    pub start: u64,
+    /// Address after the last.
+    pub end: u64,
+    /// Offset in the file of the first address.
+    pub offset: u64,
+    /// Path as the process sees it; `None` for the vdso.
+    pub path: Option<String>,
+    /// The file.
+    pub id: FileId,
+}
+
 /// Files seen so far, by device and inode.
 #[derive(Debug, Default)]
 pub struct Modules {
@@ -155,6 +170,29 @@ impl Modules {
         })
     }
 
+    /// A mapping that these processes have or had; any of them may be gone.
+    pub fn told(&mut self, told: &Told, pids: &[u32]) -> Mapping {
+        let path = told.path.as_deref().unwrap_or(vdso::NAME);
+        let range = format!("{:x}-{:x}", told.start, told.end);
+        let known = self.files.get(&told.id).filter(|m| m.path == path);
+        let module = match known.filter(|m| m.build_id.is_some()) {
+            Some(module) => Rc::clone(module),
+            None => {
+                let file = match told.path {
+                    None => vdso::file(),
+                    Some(_) => open_told(told.id, path, &range, pids),
+                };
+                self.add(told.id, path, file)
+            }
+        };
+        Mapping {
+            start: told.start,
+            end: told.end,
+            offset: told.offset,
+            module,
+        }
+    }
+
     fn module(&mut self, pid: u32, id: FileId, path: &str, range: &str) -> Rc<Module> {
         if let Some(module) = self.files.get(&id)
             && module.path == path
@@ -165,6 +203,10 @@ impl Modules {
             vdso::NAME => vdso::file(),
             _ => open(pid, id, path, range),
         };
+        self.add(id, path, file)
+    }
+
+    fn add(&mut self, id: FileId, path: &str, file: Option<File>) -> Rc<Module> {
         let build_id = file.as_ref().and_then(build_id);
         let module = Rc::new(Module {
             path: path.into(),
@@ -226,6 +268,19 @@ fn open(pid: u32, id: FileId, path: &str, range: &str) -> Option<File> {
     // capabilities than the path as the process sees it.
     open_regular(&format!("/proc/{pid}/map_files/{range}"))
         .or_else(|| open_regular(&format!("/proc/{pid}/root{path}")))
+}
+
+/// Opens a file that was mapped by processes that may be gone: then by its path,
+/// if the file there is the same.
+fn open_told(id: FileId, path: &str, range: &str, pids: &[u32]) -> Option<File> {
+    let is_it = |file: &File| {
+        let found = file.metadata();
+        found.is_ok_and(|m| m.dev() == id.dev && m.ino() == id.inode)
+    };
+    let mapped = |pid: &u32| open(*pid, id, path, range);
+    pids.iter()
+        .find_map(mapped)
+        .or_else(|| open_regular(path).filter(is_it))
 }
 
 /// Opens a file that is one: opening a FIFO would wait for whoever made it, and

@@ -17,14 +17,15 @@ use whence_schemas::{exec, exit, fork, ids, line, process, sample};
 use crate::argv::{Argv, texts, wanted_env};
 use crate::cgroups::{Cgroups, container_id};
 use crate::context;
-use crate::decode::{self, Caller, Event, Fork, Image, Sample, comm};
-
-use crate::loss::{CALLER, EXEC, EXIT, FORK, PROBE, SAMPLE, SNAPSHOT, STREAMS};
+use crate::decode::{self, Caller, Event, Fork, Image, Mapping, Sample, comm};
+use crate::loss::{CALLER, EXEC, EXIT, FORK, MAPPING, PROBE, SAMPLE, SNAPSHOT, STREAMS};
+use crate::modules::{FileId, Told};
 use crate::print::Printer;
 use crate::processes::Processes;
 use crate::sink::Sink;
 use crate::stacks::{Owner, Stacks};
 use crate::valve::Valve;
+use crate::waiting::Waiting;
 use crate::{memory, procfs};
 
 /// Exits remembered to tell a second report of the same process.
@@ -51,6 +52,7 @@ pub struct Pipeline {
     cgroups: Cgroups,
     callers: HashMap<i64, (Option<i64>, Option<i64>)>,
     recent_exits: VecDeque<i64>,
+    waiting: Waiting,
     events: Vec<NamedEvent>,
     /// Processes that were there already, until all are taken.
     listed: HashSet<i64>,
@@ -111,6 +113,7 @@ impl Pipeline {
             cgroups: Cgroups::open(),
             callers: HashMap::new(),
             recent_exits: VecDeque::new(),
+            waiting: Waiting::default(),
             events: events.iter().map(named).collect(),
             listed: HashSet::new(),
             parents: HashMap::new(),
@@ -154,7 +157,9 @@ impl Pipeline {
             Event::Snapshot(image) => self.snapshot(&image, record),
             Event::Caller(caller) => self.caller(&caller),
             Event::Exit(exit) => self.exit(&exit),
+            Event::Sample(sample) if self.must_wait(&sample, record) => {}
             Event::Sample(sample) => self.sample(&sample),
+            Event::Mapping(mapping) => self.mapping(&mapping),
         }
         if self.stacks.has_many_rows() {
             self.move_stacks();
@@ -289,6 +294,7 @@ impl Pipeline {
         self.received(CALLER);
         let ts_ns = event.wire.header.ts_ns.cast_signed();
         let owner = self.owner(&event.wire.process);
+        self.release(owner.upid);
         let kernel = self.stacks.kernel(event.kernel_stack, true, ts_ns);
         let user = self.stacks.user(&event.user_stack, &owner, ts_ns);
         if self.callers.len() >= MAX_CALLERS {
@@ -304,6 +310,7 @@ impl Pipeline {
         let ts_ns = wire.header.ts_ns.cast_signed();
         let time = self.clock.wall_us(ts_ns);
         let upid = upid(&wire.process);
+        self.release(upid);
         let (kernel_stack_id, user_stack_id) = self.callers.remove(&upid).unwrap_or_default();
         let exe = event.exe();
         let errno = wire.error.cast_signed();
@@ -474,6 +481,7 @@ impl Pipeline {
         }
         self.recent_exits.push_back(upid);
         self.callers.remove(&upid);
+        self.release(upid);
         self.processes.exit(upid, wire.header.ts_ns.cast_signed());
         let signal = (wire.code & 0x7f).cast_signed();
         let (utime_ns, stime_ns) = cpu_times(wire.utime_ns, wire.stime_ns, wire.runtime_ns);
@@ -494,6 +502,60 @@ impl Pipeline {
             write_bytes: wire.write_bytes.cast_signed(),
             reaper_upid: parent_upid(&wire.reaper),
         });
+    }
+
+    /// Whether the code that a sample shows is not known yet, but will be told:
+    /// its process has gone, which is on the ring. Then the sample waits.
+    fn must_wait(&mut self, sample: &Sample<'_>, record: &[u8]) -> bool {
+        let ts_ns = sample.wire.header.ts_ns.cast_signed();
+        while let Some(upid) = self.waiting.overdue(ts_ns) {
+            self.release(upid);
+        }
+        let Some(leaf) = sample.user_stack.by_frame_pointers.addresses().next() else {
+            return false;
+        };
+        if self.valve.cause().is_some() {
+            return false;
+        }
+        let owner = self.owner(&sample.wire.process);
+        !self.stacks.knows(&owner, leaf, ts_ns)
+            && procfs::has_ended(owner.pid)
+            && self.waiting.add(owner.upid, ts_ns, record)
+    }
+
+    /// Takes the samples of a process that have waited.
+    fn release(&mut self, upid: i64) {
+        for record in self.waiting.take(upid) {
+            if let Ok(Event::Sample(sample)) = decode::decode(&record) {
+                self.sample(&sample);
+            }
+        }
+    }
+
+    /// Takes all samples that wait: nothing more will come.
+    pub fn release_all(&mut self) {
+        while let Some(upid) = self.waiting.overdue(i64::MAX) {
+            self.release(upid);
+        }
+    }
+
+    fn mapping(&mut self, event: &Mapping<'_>) {
+        self.received(MAPPING);
+        let wire = &event.wire;
+        let owner = self.owner(&wire.process);
+        let told = Told {
+            start: wire.start,
+            end: wire.end,
+            offset: wire.offset,
+            path: event.path(),
+            id: FileId {
+                dev: device(wire.dev).cast_unsigned(),
+                inode: wire.inode,
+                changed_ns: wire.changed_ns.cast_signed(),
+            },
+        };
+        self.stacks
+            .tell(&told, &owner, wire.header.ts_ns.cast_signed());
     }
 
     fn sample(&mut self, event: &Sample<'_>) {

@@ -75,6 +75,28 @@ impl Image {
         new
     }
 
+    /// Adds a mapping in place of what was mapped there; says whether it is new.
+    pub fn add_mapping(&self, mapping: &Mapping) -> bool {
+        let state = &mut *self.state.borrow_mut();
+        if state.mappings.iter().any(|known| known.is_same(mapping)) {
+            return false;
+        }
+        let elsewhere = |m: &Mapping| m.end <= mapping.start || mapping.end <= m.start;
+        state.mappings.retain(elsewhere);
+        let at = state.mappings.partition_point(|m| m.start < mapping.start);
+        state.mappings.insert(at, mapping.clone());
+        state.unwinder = None;
+        true
+    }
+
+    /// Processes that run it, this one first.
+    #[must_use]
+    pub fn pids(&self, first: u32) -> Vec<u32> {
+        let state = self.state.borrow();
+        let others = state.pids.iter().copied().filter(|pid| *pid != first);
+        std::iter::once(first).chain(others).collect()
+    }
+
     /// The call path of user code, by unwind tables.
     pub fn unwind(&self, modules: &mut Modules, cache: &mut Cache, stack: &UserStack<'_>) -> Path {
         let state = &mut *self.state.borrow_mut();

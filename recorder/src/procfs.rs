@@ -31,6 +31,13 @@ pub struct Facts {
     pub pid_ns: Option<i64>,
 }
 
+/// Whether a process has no program any more: it has ended, reaped or not.
+#[must_use]
+pub fn has_ended(pid: u32) -> bool {
+    let exe = fs::read_link(format!("/proc/{pid}/exe"));
+    exe.is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
+}
+
 /// Reads a process; `None` if it is gone and its pid perhaps another's.
 #[must_use]
 pub fn read(process: &wire::Process) -> Option<Facts> {

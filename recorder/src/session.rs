@@ -361,6 +361,7 @@ impl Session {
             }
             result = result.and(reader.join());
         }
+        self.pipeline.release_all();
         result = result.and(self.tick());
         self.guard.release();
         let end_ns = clock::boot_ns();

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::context;
 use crate::decode::{Stack, UserStack};
 use crate::kernel::{self, Symbols};
-use crate::modules::{Module, Modules};
+use crate::modules::{Module, Modules, Told};
 use crate::namer::{Frame, Namer};
 use crate::processes::Image;
 use crate::unwind::Cache;
@@ -175,6 +175,12 @@ impl Stacks {
         Some(self.user_path(&bytes, path.cut, "dwarf", owner, ts_ns))
     }
 
+    /// Whether it is known what lies at an address of a program.
+    pub fn knows(&mut self, owner: &Owner, address: u64, ts_ns: i64) -> bool {
+        self.know_mappings(owner, address, ts_ns);
+        owner.image.mapping(address).is_some()
+    }
+
     /// The id of a path of user addresses, as bytes.
     fn user_path(
         &mut self,
@@ -190,6 +196,8 @@ impl Stacks {
         }
         let frames: Vec<i64> = Stack(addresses)
             .addresses()
+            // What follows frame pointers off the stack ends there.
+            .take_while(|address| *address != 0)
             .enumerate()
             .map(|(i, address)| self.user_frame(call_site(address, i), owner, ts_ns))
             .collect();
@@ -198,7 +206,16 @@ impl Stacks {
         id
     }
 
-    /// Reads the mappings of a program unless they hold this address.
+    /// Takes a mapping that the kernel side has told of.
+    pub fn tell(&mut self, told: &Told, owner: &Owner, ts_ns: i64) {
+        let mapping = self.modules.told(told, &owner.image.pids(owner.pid));
+        if owner.image.add_mapping(&mapping) {
+            self.push_mapping(&mapping, owner.upid, ts_ns);
+        }
+    }
+
+    /// Reads the mappings of a program unless they hold this address: the kernel
+    /// side cannot tell of them everywhere.
     fn know_mappings(&mut self, owner: &Owner, address: u64, ts_ns: i64) {
         if owner.image.mapping(address).is_some() {
             return;

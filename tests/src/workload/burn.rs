@@ -20,6 +20,19 @@ fn cpu_time() -> Duration {
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
 
+/// Runs processes one after the other that live some five milliseconds.
+pub(crate) fn brief(count: usize) {
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
+    for _ in 0..count {
+        let child = std::process::Command::new(&program)
+            .args(["spin", "5"])
+            .status();
+        assert!(child.is_ok_and(|status| status.success()), "no child");
+    }
+}
+
 /// Spends `ms` milliseconds: half, three tenths and a fifth in three functions.
 pub(crate) fn burn(ms: usize) {
     // In small turns, so that a disturbance hits all alike; of uneven length, or

@@ -3,6 +3,7 @@
 
 mod burn;
 mod exec;
+mod formats;
 mod kin;
 mod life;
 mod ways;
@@ -36,9 +37,13 @@ fn main() -> ExitCode {
         "subreaper" => kin::subreaper(),
         "busy" => ways::busy(),
         "execveat" => ways::execveat(),
+        "compat" => formats::compat(),
+        "binfmt" => formats::binfmt(),
         "long-cwd" => ways::long_cwd(),
         "posix-spawn" => ways::posix_spawn(),
         "burn" => burn::burn(number(1)),
+        "brief" => burn::brief(number(1)),
+        "spin" => burn::spin(std::time::Duration::from_millis(number(1) as u64)),
         other if other.starts_with("u-") => {}
         other => {
             eprintln!("whence-workload: no workload {other}");

@@ -13,6 +13,7 @@ pub(super) const TESTS: &[Test] = &[
         callers,
     ),
     test("frame_pointers_are_used_when_asked_for", frame_pointers),
+    test("code_of_processes_that_live_5_ms_has_a_module", brief),
     test("block_requests_complete_in_interrupt_context", block),
 ];
 
@@ -39,6 +40,33 @@ fn shares() -> Result<(), Failed> {
     }
     let weights = recording.query("SELECT DISTINCT weight, event FROM sample")?;
     equal!(weights.len(), 1);
+    Ok(())
+}
+
+/// The recorder reads a sample when its process has gone.
+fn brief() -> Result<(), Failed> {
+    let command = [workload(), "brief".into(), "300".into()];
+    let recording = record(&["--sample", "999"], &command)?;
+    let frames = |of: &str| {
+        recording.number(&format!(
+            "SELECT count(*) FROM ( \
+               SELECT unnest(t.frame_ids) AS frame_id FROM sample s \
+               JOIN stack t ON t.stack_id = s.user_stack_id \
+               JOIN process p ON p.upid = s.upid \
+               WHERE p.cmdline LIKE '% spin 5') s \
+             JOIN frame f ON f.frame_id = s.frame_id WHERE {of}"
+        ))
+    };
+    let (all, known) = (frames("true")?, frames("f.kind = 'user'")?);
+    ensure!(all > 1_000, "only {all} frames");
+    ensure!(
+        known * 100 >= all * 99,
+        "{known} of {all} frames have a module"
+    );
+    let named = recording.number(
+        "SELECT count(DISTINCT build_id) FROM mapping WHERE module LIKE '%/whence-workload'",
+    )?;
+    equal!(named, 1);
     Ok(())
 }
 

@@ -6,6 +6,16 @@ use whence_tests::{Recording, record, workload};
 use super::{Test, ensure, equal, test};
 
 pub(super) const TESTS: &[Test] = &[
+    Test {
+        name: "a_32_bit_program_is_recorded_like_any_other",
+        obstacle: no_compat,
+        run: compat,
+    },
+    Test {
+        name: "a_format_of_binfmt_misc_is_known_with_its_interpreter",
+        obstacle: no_binfmt,
+        run: binfmt,
+    },
     test("a_program_is_known_by_the_descriptor_it_was", execveat),
     test("an_empty_argv_is_recorded_as_the_program_sees_it", no_argv),
     test("posix_spawn_is_a_fork_and_an_exec", posix_spawn),
@@ -18,6 +28,54 @@ fn of_workload(args: &[&str]) -> std::io::Result<Recording> {
         .chain(args.iter().copied())
         .collect();
     record(&["--sample", "0"], &command)
+}
+
+fn no_compat() -> Option<String> {
+    let ran = whence_tests::run(&[workload().as_str(), "compat"]);
+    let said = ran.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let works = said.is_ok_and(|said| said.ends_with("\n7\n"));
+    (!works).then(|| "this kernel runs no 32-bit programs".into())
+}
+
+fn compat() -> Result<(), Failed> {
+    let recording = of_workload(&["compat"])?;
+    let said = recording.printed();
+    let path = said.lines().next().unwrap_or_default();
+    let row = &recording.query(&format!(
+        "SELECT e.argv, e.exe, e.argv_state, x.exit_code FROM exec e \
+         JOIN exit x ON x.upid = e.upid WHERE e.filename = '{path}'"
+    ))?[0];
+    equal!(row["argv"], serde_json::json!([path, "a b", ""]));
+    equal!(row["exe"].as_str(), Some(path));
+    equal!(row["argv_state"], "complete");
+    equal!(row["exit_code"], 7);
+    Ok(())
+}
+
+fn no_binfmt() -> Option<String> {
+    let mount = "mount -t binfmt_misc x /proc/sys/fs/binfmt_misc";
+    let mounted = whence_tests::run(&["unshare", "--mount", "sh", "-c", mount]);
+    let works = mounted.is_ok_and(|output| output.status.success());
+    (!works).then(|| "binfmt_misc cannot be mounted here".into())
+}
+
+fn binfmt() -> Result<(), Failed> {
+    let workload = workload();
+    let command = ["unshare", "--mount", &workload, "binfmt"];
+    let recording = record(&["--sample", "0"], &command)?;
+    let said = recording.printed();
+    let path = said.lines().next().ok_or("nothing was registered")?;
+    let row = &recording.query(&format!(
+        "SELECT argv, filename, interpreter, exe FROM exec WHERE filename = '{path}'"
+    ))?[0];
+    equal!(row["interpreter"], "/bin/true");
+    equal!(
+        row["argv"],
+        serde_json::json!(["/bin/true", path, "a b", ""])
+    );
+    let exe = std::fs::canonicalize("/bin/true")?;
+    equal!(row["exe"].as_str(), exe.to_str());
+    Ok(())
 }
 
 fn execveat() -> Result<(), Failed> {
