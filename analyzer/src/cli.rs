@@ -42,6 +42,10 @@ pub enum Command {
     Why(Why),
     /// Functions and processes by CPU time
     Top(Top),
+    /// A flame graph of the call paths, as one SVG for a browser
+    Flame(Flame),
+    /// One page for a browser: processes over time, their tree, flame graphs
+    Report(Report),
     /// The events in order, as a live tool would have printed them
     Replay(Replay),
     /// Ask in SQL, or run a named query
@@ -183,6 +187,39 @@ pub struct Top {
     /// Rows of each list
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     pub rows: usize,
+}
+
+/// `whence flame`
+#[derive(Debug, Args)]
+pub struct Flame {
+    /// Where to read.
+    #[command(flatten)]
+    pub source: Source,
+    /// The file to write; - is standard output
+    #[arg(short, long, value_name = "FILE.svg")]
+    pub output: PathBuf,
+    /// Which event to draw [default: CPU samples]
+    #[arg(long, value_name = "EVENT")]
+    pub event: Option<String>,
+    /// Only stacks of processes that had this pid
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<i32>,
+}
+
+/// `whence report`
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Where to read.
+    #[command(flatten)]
+    pub source: Source,
+    /// The file to write; - is standard output
+    #[arg(short, long, value_name = "FILE.html")]
+    pub output: PathBuf,
+    /// How many processes the page shows at most. Of each chain of programs the
+    /// first runs are kept, with all their ancestors
+    #[arg(long, value_name = "N", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_processes: u32,
 }
 
 /// `whence replay`

@@ -1,12 +1,14 @@
 //! One file for each command: it asks, and says how the answer looks.
 
 pub mod compact;
+pub mod flame;
 pub mod info;
 pub mod query;
 pub mod record;
 pub mod recover;
 pub mod replay;
-mod steps;
+pub mod report;
+pub(crate) mod steps;
 pub mod top;
 pub mod tree;
 pub mod who;
@@ -38,6 +40,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Who(args) => block_on(who::run(&args)),
         Command::Why(args) => block_on(why::run(&args)),
         Command::Top(args) => block_on(top::run(&args)),
+        Command::Flame(args) => block_on(flame::run(&args)),
+        Command::Report(args) => block_on(report::run(&args)),
         Command::Replay(args) => block_on(replay::run(&args)),
         Command::Query(args) => block_on(query::run(&args)),
         Command::Recover(args) => recover::run(&args),
@@ -76,9 +80,7 @@ fn open(source: &Source) -> Result<Recordings> {
 /// here as well.
 fn negative(recordings: &Recordings, error: Error) -> Error {
     if matches!(error, Error::Nothing(_)) {
-        for line in Completeness::of(recordings).lines() {
-            eprintln!("whence: {line}");
-        }
+        say_completeness(recordings);
     }
     error
 }
@@ -90,6 +92,13 @@ fn session(source: &Source, allow_write: bool) -> Result<Session> {
         allow_write,
     };
     Session::new(recordings, &limits)
+}
+
+/// Says beside a file what it cannot know.
+fn say_completeness(recordings: &Recordings) {
+    for line in Completeness::of(recordings).lines() {
+        eprintln!("whence: {line}");
+    }
 }
 
 /// An answer on its way to the standard output.

@@ -18,6 +18,7 @@ pub mod loss;
 pub mod paths;
 pub mod recording;
 pub mod render;
+pub mod report;
 mod scan;
 pub mod session;
 pub mod stacks;

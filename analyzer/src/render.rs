@@ -2,7 +2,10 @@
 //! gets out, and everything that passes it is made printable.
 
 mod csv;
+pub mod file;
+pub mod flame;
 mod json;
+mod progress;
 mod rows;
 mod screen;
 mod table;
@@ -10,6 +13,7 @@ pub mod text;
 
 use clap::ValueEnum;
 
+pub use progress::Progress;
 pub use rows::Rows;
 pub use screen::Screen;
 

@@ -17,11 +17,11 @@ type Key = (String, i64, i64);
 
 /// The steps in recordings.
 #[derive(Debug, Default)]
-pub(super) struct Steps(HashSet<Key>);
+pub(crate) struct Steps(HashSet<Key>);
 
 impl Steps {
     /// Finds them.
-    pub(super) async fn find(session: &Session) -> Result<Self> {
+    pub(crate) async fn find(session: &Session) -> Result<Self> {
         let hasher = RandomState::new();
         let select = "SELECT boot_id, upid, ts_ns, cmdline FROM exec WHERE errno";
         let mut failed: HashMap<(i64, u64), Vec<Key>> = HashMap::new();
@@ -50,7 +50,7 @@ impl Steps {
     }
 
     /// Whether an exec that failed is one.
-    pub(super) fn contains(&self, boot_id: &str, upid: i64, ts_ns: i64) -> bool {
+    pub(crate) fn contains(&self, boot_id: &str, upid: i64, ts_ns: i64) -> bool {
         !self.0.is_empty() && self.0.contains(&(boot_id.to_owned(), upid, ts_ns))
     }
 }

@@ -87,7 +87,11 @@ pub async fn run(args: &Top) -> Result<()> {
     answer.finish()
 }
 
-fn chosen(weighted: &[Weighted], wanted: Option<&str>, pid: Option<i32>) -> Result<String> {
+pub(super) fn chosen(
+    weighted: &[Weighted],
+    wanted: Option<&str>,
+    pid: Option<i32>,
+) -> Result<String> {
     let mut events: Vec<&str> = weighted.iter().map(|row| row.event.as_str()).collect();
     events.dedup();
     let named = |event: &&&str| match wanted {

@@ -168,6 +168,17 @@ fn merge(
     }
 }
 
+/// What the weights of an event count: `ns` of CPU time, `cycles`, or `hits` of
+/// a probe.
+#[must_use]
+pub fn unit(event: &str) -> &'static str {
+    match event {
+        "cpu-clock" | "off-cpu" => "ns",
+        "cycles" => "cycles",
+        _ => "hits",
+    }
+}
+
 /// Name of an event without its kind: `block_rq_complete` of
 /// `tracepoint:block:block_rq_complete`.
 #[must_use]
@@ -182,6 +193,68 @@ fn passes(stacks: &Stacks, row: &Weighted, target: Function) -> bool {
         .any(|id| stacks.functions(id).contains(&target))
 }
 
+/// The whole path of a row, root first: in tasks from the program's first
+/// function, in interrupts from their entry. That of a probe ends at what it
+/// probes.
+#[must_use]
+pub fn whole(stacks: &Stacks, row: &Weighted, probe: Option<Function>) -> Whole {
+    let (user, kernel) = parts(stacks, row, false);
+    let is_task = row.context == "task";
+    let user = if is_task { user } else { &[] };
+    let mut functions = [user, kernel].concat();
+    if let Some(probe) = probe {
+        end_at(stacks, &mut functions, probe);
+    }
+    let truncated = match (is_task, row.user) {
+        (true, Some(id)) => stacks.is_truncated(id),
+        _ => row.kernel.is_some_and(|id| stacks.is_truncated(id)),
+    };
+    Whole {
+        kernel_at: user.len().min(functions.len()),
+        functions,
+        truncated,
+    }
+}
+
+/// A whole call path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Whole {
+    /// Root first.
+    pub functions: Vec<Function>,
+    /// Where the kernel's part begins.
+    pub kernel_at: usize,
+    /// Whether it goes on beyond its root.
+    pub truncated: bool,
+}
+
+/// The parts of a row in the program and in the kernel, root first, the latter
+/// from the entry of an interrupt unless what it interrupted is wanted.
+fn parts<'a>(
+    stacks: &'a Stacks,
+    row: &Weighted,
+    interrupted: bool,
+) -> (&'a [Function], &'a [Function]) {
+    let kernel = row.kernel.map_or(&[][..], |id| stacks.functions(id));
+    let user = row.user.map_or(&[][..], |id| stacks.functions(id));
+    match row.context == "task" || interrupted {
+        true => (user, kernel),
+        false => (user, &kernel[entry(stacks, kernel)..]),
+    }
+}
+
+/// Ends a path at a function; says whether the path passed through it.
+fn end_at(stacks: &Stacks, path: &mut Vec<Function>, target: Function) -> bool {
+    if let Some(at) = path.iter().position(|f| *f == target) {
+        path.truncate(at + 1);
+        return true;
+    }
+    while path.last().is_some_and(|f| is_tracing(stacks.name(*f))) {
+        path.pop();
+    }
+    path.push(target);
+    false
+}
+
 /// The path of a row down to the target, root first.
 fn path(
     stacks: &Stacks,
@@ -190,13 +263,8 @@ fn path(
     target: Function,
     cut: Cut,
 ) -> Option<Vec<Function>> {
-    let kernel = row.kernel.map_or(&[][..], |id| stacks.functions(id));
-    let user = row.user.map_or(&[][..], |id| stacks.functions(id));
+    let (user, kernel) = parts(stacks, row, cut.interrupted);
     let is_task = row.context == "task";
-    let kernel = match is_task || cut.interrupted {
-        true => kernel,
-        false => &kernel[entry(stacks, kernel)..],
-    };
     let to_user = !is_event && !kernel.contains(&target);
     let keep_user = (is_task && (cut.user || kernel.is_empty())) || cut.interrupted;
     let mut path = Vec::with_capacity(user.len() + kernel.len() + 1);
@@ -206,18 +274,8 @@ fn path(
     if !to_user {
         path.extend_from_slice(kernel);
     }
-    if let Some(at) = path.iter().position(|f| *f == target) {
-        path.truncate(at + 1);
-        return Some(path);
-    }
-    if !is_event {
-        return None;
-    }
-    while path.last().is_some_and(|f| is_tracing(stacks.name(*f))) {
-        path.pop();
-    }
-    path.push(target);
-    Some(path)
+    let passes = end_at(stacks, &mut path, target);
+    (passes || is_event).then_some(path)
 }
 
 /// Where in a kernel stack the interrupt begins: 0 if that is not known.

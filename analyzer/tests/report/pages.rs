@@ -1,0 +1,329 @@
+//! What a reader does with the page.
+
+use libtest_mimic::Failed;
+
+use crate::browser::{DOWN, ENTER, ESCAPE, RIGHT};
+use crate::stories::{click_row, ksmtuned, no_complaints, rows, shown};
+use crate::{Test, ensure, with_browser};
+
+type Tested = Result<(), Failed>;
+
+pub(crate) const TESTS: &[Test] = &[
+    with_browser("page/opens_and_says_what_was_recorded", opens),
+    with_browser("page/search_keeps_matches_and_their_ancestors", searches),
+    with_browser("page/a_group_unfolds_by_mouse_and_by_key", unfolds),
+    with_browser("page/details_keep_the_boundaries_of_arguments", details),
+    with_browser("page/details_name_the_code_that_forked", caller),
+    with_browser("page/call_paths_are_searched_and_turned_around", paths),
+    with_browser("page/a_frame_is_zoomed_by_a_click", zooms_frames),
+    with_browser("page/time_is_zoomed_and_moved_by_keys", zooms_time),
+    with_browser("page/loss_is_on_the_time_axis_and_in_words", loss),
+    with_browser("page/programs_are_listed_by_who_started_them", programs),
+    with_browser("page/dark_and_light_follow_the_button", themes),
+    with_browser("page/keys_are_explained", keys),
+    with_browser("page/what_is_printed_is_text", prints),
+    with_browser("page/a_narrow_window_cuts_nothing_off", narrow),
+    with_browser("page/nothing_is_loaded", loads_nothing),
+];
+
+fn opens() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    let title = browser.text("document.title")?;
+    ensure!(title == "web1 · whence report", "{title}");
+    let head = browser.text("document.getElementById('head').innerText")?;
+    for said in [
+        "web1",
+        "2026-01-02 13:00:00",
+        "33",
+        "execs",
+        "lost: 17 exec events",
+    ] {
+        ensure!(head.contains(said), "{said:?} is not in {head:?}");
+    }
+    let found = rows(&browser)?;
+    let expected = [
+        "systemd 1",
+        "ksmtuned 80",
+        "awk ×16",
+        "sleep ×16",
+        "pgrep 300",
+    ];
+    ensure!(found == expected, "{found:?}");
+    // What did nothing is there when it is asked for.
+    browser.keys("q")?;
+    let found = rows(&browser)?;
+    ensure!(found.contains(&"idle-daemon 90".into()), "{found:?}");
+    no_complaints(&browser)
+}
+
+fn searches() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    browser.keys("/pgrep")?;
+    browser.wait("document.getElementById('matches').textContent === '1 match'")?;
+    let found = rows(&browser)?;
+    ensure!(
+        found == ["systemd 1", "ksmtuned 80", "pgrep 300"],
+        "{found:?}"
+    );
+    browser.keys(ENTER)?;
+    browser.wait("document.querySelector('#details h2')?.textContent === 'pgrep'")?;
+    browser.keys(ESCAPE)?;
+    ensure!(rows(&browser)?.len() == 5, "Esc does not end the search");
+    browser.keys("//MemF.ee/")?;
+    browser.wait("document.getElementById('matches').textContent === '16 matches'")?;
+    browser.keys(ESCAPE)?;
+    browser.keys("/no such thing")?;
+    browser.wait("document.getElementById('nothing').offsetHeight > 0")?;
+    let said = browser.text("document.getElementById('nothing').textContent")?;
+    ensure!(said == "no process matches no such thing", "{said}");
+    no_complaints(&browser)
+}
+
+fn unfolds() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    let twist = "[...document.querySelectorAll('.row:not([hidden])')] \
+                 .find((row) => row.children[2].textContent === 'awk').children[0]";
+    browser.click(twist)?;
+    let found = rows(&browser)?;
+    ensure!(found.contains(&"awk 202".into()), "{found:?}");
+    browser.click(twist)?;
+    ensure!(rows(&browser)?.len() == 5, "it does not fold");
+    click_row(&browser, "awk")?;
+    browser.keys(RIGHT)?;
+    browser.keys(DOWN)?;
+    let found = rows(&browser)?;
+    ensure!(found.contains(&"awk 230".into()), "{found:?}");
+    browser
+        .wait("document.querySelector('#details .details-head .dim').textContent === 'pid 200'")?;
+    let expanded = browser.text(
+        "document.querySelector('.row[aria-expanded=true] + .row, .row[aria-expanded=true]') !== null",
+    )?;
+    ensure!(expanded == "true", "no row says that it is unfolded");
+    no_complaints(&browser)
+}
+
+fn details() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    click_row(&browser, "pgrep")?;
+    browser.wait("document.querySelector('#details h2')?.textContent === 'pgrep'")?;
+    let argv = browser.text(
+        "JSON.stringify([...document.querySelectorAll('#details .argv code')].map((c) => c.textContent))",
+    )?;
+    let expected = r#"["pgrep","-d"," ","-f","(empty)","qemu kvm"]"#;
+    ensure!(argv == expected, "{argv}");
+    let life = browser.text("document.querySelector('#details .life').textContent")?;
+    ensure!(life == "13:00:00.300 · ran 120 ms, exit 1", "{life}");
+    let chain = browser.text("document.querySelector('#details .chain').innerText")?;
+    for said in ["systemd", "ksmtuned", "/bin/bash /usr/sbin/ksmtuned"] {
+        ensure!(chain.contains(said), "{said:?} is not in {chain:?}");
+    }
+    // The chain leads up.
+    browser.click("document.querySelector('#details .chain li:last-child button')")?;
+    browser.wait("document.querySelector('#details h2').textContent === 'ksmtuned'")?;
+    browser.keys(ESCAPE)?;
+    browser.wait("document.getElementById('details').hidden")?;
+    no_complaints(&browser)
+}
+
+fn caller() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    click_row(&browser, "awk")?;
+    browser.wait("document.querySelector('#details h2')?.textContent === 'awk'")?;
+    let said = browser.text("document.getElementById('details').innerText")?;
+    for said_of_all in [
+        "×16",
+        "every",
+        "500 ms",
+        "16×",
+        "Forked by this code, 16 times".to_uppercase().as_str(),
+    ] {
+        ensure!(
+            said.contains(said_of_all),
+            "{said_of_all:?} is not in {said:?}"
+        );
+    }
+    let frames = browser.text(
+        "[...document.querySelectorAll('#details .frames code')].map((c) => c.textContent).join()",
+    )?;
+    ensure!(frames == "fork,make_child,execute_command,main", "{frames}");
+    no_complaints(&browser)
+}
+
+const FUNCTIONS: &str = "[...document.querySelectorAll('.fn:not([hidden])')] \
+    .map((row) => `${row.children[3].textContent} ${row.children[0].textContent} ${row.children[1].textContent}`).join('|')";
+
+fn paths() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    browser.keys("3")?;
+    browser.wait("document.querySelectorAll('.fn:not([hidden])').length === 8")?;
+    let functions = browser.text(FUNCTIONS)?;
+    let expected = "vfs_read 75.0 % 75.0 %|blk_done_softirq 25.0 % 25.0 %|";
+    ensure!(functions.starts_with(expected), "{functions}");
+    ensure!(functions.contains("main 0.0 % 75.0 %"), "{functions}");
+    browser.keys("/vfs")?;
+    browser.wait("document.getElementById('matches').textContent === '75.0 %'")?;
+    browser.keys(ESCAPE)?;
+    // Around one function: what is above it are its callers.
+    browser.click(
+        "[...document.querySelectorAll('.fn:not([hidden])')].find((f) => f.innerText.includes('ksys_read'))",
+    )?;
+    browser.wait("document.querySelector('.crumb')?.textContent.includes('callers and callees of ksys_read')")?;
+    browser.keys("r")?;
+    browser.wait("!document.querySelector('.crumb')")?;
+    // Another event, of one thread only.
+    browser.run(
+        "const choose = (id, label) => { const box = document.getElementById(id); \
+         box.value = [...box.options].find((o) => o.textContent.includes(label)).value; \
+         box.dispatchEvent(new Event('change')); }; \
+         choose('event', 'block_rq_complete'); choose('of', 'dd');",
+    )?;
+    browser.wait(&format!(
+        "({FUNCTIONS}).startsWith('block_rq_complete 100.0 %')"
+    ))?;
+    let whole = browser.text("document.getElementById('crumbs').textContent")?;
+    ensure!(whole == "5 hits", "{whole}");
+    no_complaints(&browser)
+}
+
+fn zooms_frames() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    browser.keys("3")?;
+    browser.wait("document.querySelectorAll('.fn:not([hidden])').length === 8")?;
+    let at = browser.run(
+        "const box = document.getElementById('flame').getBoundingClientRect(); \
+         return [Math.round(box.x + 60), Math.round(box.y + 4 + 18 * 2 + 9)]",
+    )?;
+    let at = |i: usize| at[i].as_i64().unwrap_or_default();
+    browser.click_at(at(0), at(1))?;
+    browser.wait("document.querySelector('.crumb')?.textContent.startsWith('zoomed to main')")?;
+    browser.click("document.querySelector('.crumb')")?;
+    browser.wait("!document.querySelector('.crumb')")?;
+    no_complaints(&browser)
+}
+
+fn zooms_time() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    let picture = "document.getElementById('axis').toDataURL()";
+    let whole = browser.text(picture)?;
+    browser.keys("www")?;
+    browser.wait(&format!("{picture} !== '{whole}'"))?;
+    let near = browser.text(picture)?;
+    browser.keys("d")?;
+    browser.wait(&format!("{picture} !== '{near}'"))?;
+    browser.keys("0")?;
+    browser.wait(&format!("{picture} === '{whole}'"))?;
+    click_row(&browser, "pgrep")?;
+    browser.keys("f")?;
+    browser.wait(&format!("{picture} !== '{whole}'"))?;
+    no_complaints(&browser)
+}
+
+/// Share of the pixels in a part of a canvas that are as red as loss is drawn.
+fn red(canvas: &str, from: f64, to: f64) -> String {
+    format!(
+        "(() => {{ const c = document.getElementById('{canvas}'); \
+         const [x, w] = [Math.round(c.width * {from}), Math.round(c.width * ({to} - {from}))]; \
+         const data = c.getContext('2d').getImageData(x, 0, w, c.height).data; let n = 0; \
+         for (let i = 0; i < data.length; i += 4) \
+           if (data[i] > 180 && data[i + 1] < 110 && data[i + 2] < 120 && data[i + 3] > 60) n++; \
+         return n / (w * c.height); }})()"
+    )
+}
+
+fn loss() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    let said = browser.text("document.getElementById('loss').innerText")?;
+    ensure!(
+        said.starts_with("lost: 17 exec events between 13:00:02 and 13:00:03 (ring full)"),
+        "{said}"
+    );
+    // The recording is 8 seconds long; loss is from the second to the third.
+    for canvas in ["overview", "axis"] {
+        browser.wait(&format!("{} > 0.05", red(canvas, 0.26, 0.35)))?;
+        let elsewhere: f64 = browser.text(&red(canvas, 0.45, 0.9))?.parse()?;
+        let is_white = elsewhere < 0.02;
+        ensure!(
+            is_white,
+            "{canvas} shows loss where there was none: {elsewhere}"
+        );
+    }
+    browser.keys("4")?;
+    browser.wait("document.getElementById('about').innerText.includes('ring full')")?;
+    no_complaints(&browser)
+}
+
+fn programs() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    browser.keys("2")?;
+    browser.wait("document.querySelectorAll('#programs tbody tr').length === 3")?;
+    let first = browser
+        .text("document.querySelector('#programs tbody tr').innerText.replace(/\\s+/g, ' ')")?;
+    ensure!(
+        first == "awk awk '/^MemFree:/ {print $2}' /proc/meminfo 16 500 ms 5 ms systemd → ksmtuned",
+        "{first}"
+    );
+    browser.click("document.querySelector('#programs tbody tr')")?;
+    browser.wait("document.querySelector('#details h2')?.textContent === 'awk'")?;
+    no_complaints(&browser)
+}
+
+fn themes() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    let paper = "getComputedStyle(document.body).backgroundColor";
+    browser.keys("t")?;
+    let dark = browser.text(paper)?;
+    ensure!(dark == "rgb(18, 21, 26)", "{dark}");
+    browser.keys("t")?;
+    let light = browser.text(paper)?;
+    ensure!(light == "rgb(251, 250, 248)", "{light}");
+    no_complaints(&browser)
+}
+
+fn keys() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    browser.keys("?")?;
+    browser.wait("document.getElementById('keys').open")?;
+    let said = browser.text("document.getElementById('keys').innerText")?;
+    for key in ["search", "fold and unfold", "Backspace"] {
+        ensure!(said.contains(key), "{key:?} is not in {said:?}");
+    }
+    browser.keys(ESCAPE)?;
+    browser.wait("!document.getElementById('keys').open")?;
+    no_complaints(&browser)
+}
+
+fn prints() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    browser.run("dispatchEvent(new Event('beforeprint'))")?;
+    let paper = browser.text("document.getElementById('paper').textContent")?;
+    for said in ["ksmtuned", "awk ×16", "exit 1", "vfs_read"] {
+        ensure!(paper.contains(said), "{said:?} is not in {paper:?}");
+    }
+    no_complaints(&browser)
+}
+
+fn narrow() -> Tested {
+    let (_folder, page) = crate::stories::reported(ksmtuned())?;
+    let browser = crate::browser::Browser::start(500, 800)?;
+    crate::stories::open(&browser, &page)?;
+    for tab in ["1", "2", "3", "4"] {
+        browser.keys(tab)?;
+        let wide = browser.text("document.documentElement.scrollWidth - innerWidth")?;
+        ensure!(
+            wide.parse::<i64>()? <= 0,
+            "tab {tab} is {wide} pixels too wide"
+        );
+    }
+    no_complaints(&browser)
+}
+
+fn loads_nothing() -> Tested {
+    let (_folder, browser) = shown(ksmtuned())?;
+    for tab in ["2", "3", "4", "1"] {
+        browser.keys(tab)?;
+    }
+    let loaded =
+        browser.text("performance.getEntriesByType('resource').map((r) => r.name).join()")?;
+    ensure!(loaded.is_empty(), "it loads {loaded}");
+    no_complaints(&browser)
+}
