@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
 BUILD_PACKAGES := clang libelf-dev zlib1g-dev pkg-config gcc libc6-dev
-TEST_PACKAGES := strace gawk procps python3-venv chromium chromium-driver
+TEST_PACKAGES := strace gawk procps python3-venv chromium chromium-driver binutils golang-1.19-go
 CHECK_PACKAGES := clang-format
 BENCH_PACKAGES := linux-perf bpftrace
 PYTHON := $(TARGET)/venv/bin/python3
@@ -56,6 +56,7 @@ test-tools:
 	@$(PYTHON) -c 'import duckdb, pandas, pyarrow' 2>/dev/null || \
 		$(PYTHON) -m pip install --quiet duckdb pandas pyarrow || \
 		echo "duckdb, pandas and pyarrow cannot be had for python"
+	@tests/readers/install.sh $(PYTHON)
 
 check-tools:
 	@tests/install.sh $(CHECK_PACKAGES)

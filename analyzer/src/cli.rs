@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::export::Target;
 use crate::render::Format;
 
 /// Answers, from a recording: who started this process, and how does one get
@@ -54,6 +55,12 @@ pub enum Command {
     Recover(Recover),
     /// Rewrite a finished recording as fewer, larger files that are read faster
     Compact(Compact),
+    /// What is new, gone or changed between two recordings
+    Diff(Diff),
+    /// Add functions, inlined functions, files and lines from debug files
+    Symbolize(Symbolize),
+    /// Write a file for another viewer: Perfetto, pprof, speedscope, ...
+    Export(Export),
 }
 
 /// Which recordings are asked, and within which bounds.
@@ -283,6 +290,74 @@ pub struct Compact {
     /// half of this machine's]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub max_memory: Option<u64>,
+}
+
+/// `whence diff`
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The first recording, or a folder of recordings
+    #[arg(value_name = "A")]
+    pub a: PathBuf,
+    /// The second one
+    #[arg(value_name = "B")]
+    pub b: PathBuf,
+    /// How to write.
+    #[command(flatten)]
+    pub output: Output,
+    /// Rows of each list
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    pub rows: usize,
+    /// Every value, also those that did not change or that chance explains
+    #[arg(long)]
+    pub all: bool,
+    /// Memory that queries may use before they spill to disk, such as 256MB
+    /// [default: half of this machine's]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub max_memory: Option<u64>,
+}
+
+/// `whence symbolize`
+#[derive(Debug, Args)]
+pub struct Symbolize {
+    /// Where to read, and to write table `symbol` anew.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to write what became of each module.
+    #[command(flatten)]
+    pub output: Output,
+    /// A folder of debug files, laid out as /usr/lib/debug: .build-id/xx/yyy.debug,
+    /// or the path of the program with .debug; may be repeated. A file with
+    /// another build-id than the program that was recorded is refused. Nothing
+    /// is fetched from elsewhere
+    #[arg(long, value_name = "DIR", required = true)]
+    pub debug_dir: Vec<PathBuf>,
+}
+
+/// `whence export`
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Where to read.
+    #[command(flatten)]
+    pub source: Source,
+    /// The format
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub to: Target,
+    /// Where to write [default: standard output]
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Which event to write [default: CPU samples; all events for perfetto]
+    #[arg(long, value_name = "EVENT")]
+    pub event: Option<String>,
+    /// Only processes that had this pid, and their stack events
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<i32>,
+    /// Only from this time on: HH:MM:SS (UTC, of the day of the recording), or
+    /// a time such as 2026-01-31T13:16:29Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only before this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
 }
 
 /// How fast events are replayed.

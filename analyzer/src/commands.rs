@@ -1,6 +1,8 @@
 //! One file for each command: it asks, and says how the answer looks.
 
 pub mod compact;
+pub mod diff;
+pub mod export;
 pub mod flame;
 pub mod info;
 pub mod query;
@@ -9,6 +11,7 @@ pub mod recover;
 pub mod replay;
 pub mod report;
 pub(crate) mod steps;
+pub mod symbolize;
 pub mod top;
 pub mod tree;
 pub mod who;
@@ -46,12 +49,16 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Query(args) => block_on(query::run(&args)),
         Command::Recover(args) => recover::run(&args),
         Command::Compact(args) => compact::run(&args),
+        Command::Symbolize(args) => block_on(symbolize::run(&args)),
+        Command::Diff(args) => block_on(diff::run(&args)),
+        Command::Export(args) => block_on(export::run(&args)),
     }
 }
 
 fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_time()
+        .enable_io()
         .build()
         .map_err(|source| Error::Io {
             action: "start",
@@ -113,11 +120,7 @@ impl Answer {
     /// Begins an answer by saying what it cannot know: in it for people, beside
     /// it for machines.
     fn begin(format: Format, recordings: &Recordings) -> Result<Self> {
-        let mut this = Self {
-            format,
-            screen: Screen::stdout(),
-            out: BufWriter::new(std::io::stdout()),
-        };
+        let mut this = Self::silent(format);
         let completeness = Completeness::of(recordings);
         for line in completeness.lines() {
             if !format.is_human() {
@@ -129,6 +132,15 @@ impl Answer {
             }
         }
         Ok(this)
+    }
+
+    /// An answer of a command that says by itself what it cannot know.
+    fn silent(format: Format) -> Self {
+        Self {
+            format,
+            screen: Screen::stdout(),
+            out: BufWriter::new(std::io::stdout()),
+        }
     }
 
     /// Writes a line that is printable already.

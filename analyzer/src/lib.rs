@@ -11,7 +11,9 @@
 pub mod catalog;
 pub mod cli;
 pub mod commands;
+pub mod diff;
 pub mod error;
+pub mod export;
 pub mod forest;
 pub mod functions;
 pub mod loss;
@@ -22,5 +24,7 @@ pub mod report;
 mod scan;
 pub mod session;
 pub mod stacks;
+pub mod symbolize;
+pub mod time;
 
 pub use error::{Error, Result};

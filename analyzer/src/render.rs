@@ -8,6 +8,7 @@ mod json;
 mod progress;
 mod rows;
 mod screen;
+pub mod stream;
 mod table;
 pub mod text;
 

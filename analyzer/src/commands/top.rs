@@ -92,7 +92,17 @@ pub(super) fn chosen(
     wanted: Option<&str>,
     pid: Option<i32>,
 ) -> Result<String> {
-    let mut events: Vec<&str> = weighted.iter().map(|row| row.event.as_str()).collect();
+    let recorded = weighted.iter().map(|row| row.event.as_str());
+    chosen_of(recorded, wanted, pid)
+}
+
+/// The same among names of events.
+pub(super) fn chosen_of<'a>(
+    recorded: impl Iterator<Item = &'a str>,
+    wanted: Option<&str>,
+    pid: Option<i32>,
+) -> Result<String> {
+    let mut events: Vec<&str> = recorded.collect();
     events.dedup();
     let named = |event: &&&str| match wanted {
         Some(wanted) => **event == wanted || short(event) == wanted,

@@ -9,15 +9,13 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Field, Schema};
-use jiff::Timestamp;
-use jiff::civil::Time;
-use jiff::tz::TimeZone;
 
 use super::{Answer, negative, open, regex};
 use crate::cli::Tree;
 use crate::forest::{Column, Forest};
 use crate::recording::{Boot, Recording, Recordings};
 use crate::render::text;
+use crate::time::instant;
 use crate::{Error, Result};
 
 /// Which nodes of a forest are shown, and which of them were asked for.
@@ -199,30 +197,6 @@ fn asked(args: &Tree, forest: &Forest) -> Result<Vec<u32>> {
     nodes.sort_unstable();
     nodes.dedup();
     Ok(nodes)
-}
-
-/// A time that the user gave, in nanoseconds of CLOCK_BOOTTIME. A time of day is
-/// that of the day on which the recording began.
-fn instant(text: &str, recordings: &Recordings, boot: &Boot) -> Result<i64> {
-    let first = boot.recordings.first().map(|at| &recordings.all[*at]);
-    let clock = first.map_or(boot.clock, |recording| recording.manifest.clock);
-    let bad = || {
-        Error::Usage(format!(
-            "{text:?} is no time; give HH:MM:SS or 2026-01-31T13:16:29Z"
-        ))
-    };
-    let time = match text.parse::<Timestamp>() {
-        Ok(time) => time,
-        Err(_) => {
-            let time: Time = text.parse().map_err(|_| bad())?;
-            let day = Timestamp::from_nanosecond(i128::from(clock.real_ns)).map_err(|_| bad())?;
-            let day = day.to_zoned(TimeZone::UTC).date();
-            let zoned = day.to_datetime(time).to_zoned(TimeZone::UTC);
-            zoned.map_err(|_| bad())?.timestamp()
-        }
-    };
-    let ns = time.as_nanosecond() - i128::from(clock.real_ns) + i128::from(clock.boot_ns);
-    i64::try_from(ns).map_err(|_| bad())
 }
 
 /// One row for each process that is shown, in pre-order.

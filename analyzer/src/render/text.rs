@@ -155,6 +155,27 @@ pub fn fit(text: &str, columns: usize) -> String {
     cut
 }
 
+/// A text cut to its last columns, with an ellipsis if something is missing.
+///
+/// ```
+/// use whence_analyzer::render::text::fit_end;
+/// assert_eq!(fit_end("abcdef", 4), "…def");
+/// assert_eq!(fit_end("abc", 4), "abc");
+/// ```
+#[must_use]
+pub fn fit_end(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let tail = text.char_indices().rev().take_while(|(_, c)| {
+        used += c.width().unwrap_or(0);
+        used <= columns
+    });
+    let from = tail.last().map_or(text.len(), |(at, _)| at);
+    format!("…{}", &text[from..])
+}
+
 /// Words put on lines of at most so many columns, with a separator between
 /// them that begins the next line where one breaks.
 #[must_use]

@@ -6,7 +6,7 @@ crate::table! {
     pub struct Row {
         /// The frame.
         frame_id: I64 = Dict,
-        /// 0 for the function itself, 1 and up for functions inlined into it.
+        /// 0 for the function itself, 1 and up for functions inlined into it, from the outside in.
         inline_depth: I32 = Dict,
         /// Its name, demangled.
         function: Text = Dict,
@@ -14,7 +14,7 @@ crate::table! {
         file: Opt<Text> = Dict,
         /// Line in it.
         line: Opt<I32> = Dict,
-        /// Where the name comes from: `kallsyms` or `elf`.
+        /// Where the name comes from: `kallsyms`, `elf` (symbol tables), or `dwarf` (debug files, with file and line).
         source: Text = Dict,
         /// When this recording first saw the frame, nanoseconds of CLOCK_BOOTTIME.
         first_ns: I64 = Delta,

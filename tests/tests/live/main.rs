@@ -8,6 +8,7 @@ mod before;
 mod crash;
 mod engines;
 mod exec;
+mod export;
 mod filters;
 mod input;
 mod life;
@@ -17,6 +18,7 @@ mod redact;
 mod stacks;
 mod stories;
 mod surroundings;
+mod symbolize;
 mod ways;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -81,6 +83,7 @@ fn main() {
         stacks::TESTS,
         stories::TESTS,
         engines::TESTS,
+        export::TESTS,
         input::TESTS,
         ways::TESTS,
         places::TESTS,
@@ -89,6 +92,7 @@ fn main() {
         filters::TESTS,
         surroundings::TESTS,
         crash::TESTS,
+        symbolize::TESTS,
     ];
     let trials = all
         .into_iter()
