@@ -45,6 +45,8 @@ struct bpf_dynptr { __u64 __opaque[2]; } __attribute__((aligned(8)));
 /* include/linux/pid_types.h */
 #define PIDTYPE_SID 3
 /* include/linux/sched.h */
+#define TASK_DEAD 0x00000080
+#define PF_VCPU 0x00000001
 #define PF_KTHREAD 0x00200000
 
 /* include/uapi/linux/fcntl.h */
@@ -148,6 +150,7 @@ struct cgroup { struct kernfs_node *kn; };
 struct css_set { struct cgroup *dfl_cgrp; };
 
 struct task_struct {
+	unsigned int __state;
 	unsigned int flags;
 	struct sched_entity se;
 	struct mm_struct *mm;

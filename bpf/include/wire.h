@@ -10,11 +10,12 @@
 #ifndef WHENCE_WIRE_H
 #define WHENCE_WIRE_H
 
-#define WIRE_COMM 16	  /* TASK_COMM_LEN */
-#define WIRE_PATH 4096	  /* PATH_MAX */
-#define WIRE_NAME 256	  /* NAME_MAX and a NUL */
-#define WIRE_MEMORY 16384 /* bytes of user stack that are looked at */
-#define WIRE_DEPTH 127	  /* kernel.perf_event_max_stack */
+#define WIRE_COMM 16	    /* TASK_COMM_LEN */
+#define WIRE_PATH 4096	    /* PATH_MAX */
+#define WIRE_NAME 256	    /* NAME_MAX and a NUL */
+#define WIRE_MEMORY 16384   /* bytes of user stack that are looked at */
+#define WIRE_DEPTH 127	    /* kernel.perf_event_max_stack */
+#define WIRE_WAKER_DEPTH 32 /* of who ends a wait: up to what it interrupts */
 
 enum wire_kind {
 	WIRE_FORK = 1,
@@ -25,6 +26,8 @@ enum wire_kind {
 	WIRE_SAMPLE = 6,
 	WIRE_EXEC_FAILED = 7, /* a wire_image of what was tried */
 	WIRE_MAPPING = 8,
+	WIRE_HIT = 9,
+	WIRE_WAIT = 10,
 };
 
 /* Streams that are counted apart; index of `counters`. */
@@ -37,7 +40,8 @@ enum wire_stream {
 	WIRE_STREAM_PROBE = 5,
 	WIRE_STREAM_CALLER = 6,
 	WIRE_STREAM_MAPPING = 7,
-	WIRE_STREAMS = 8,
+	WIRE_STREAM_WAIT = 8,
+	WIRE_STREAMS = 9,
 };
 
 /* wire_image.flags, wire_mapping.flags */
@@ -47,6 +51,11 @@ enum wire_image_flag {
 	WIRE_EXE_TRUNCATED = 1 << 2,
 	WIRE_CWD_TRUNCATED = 1 << 3,
 	WIRE_KERNEL_THREAD = 1 << 4,
+};
+
+/* wire_sample.flags */
+enum wire_sample_flag {
+	WIRE_IN_GUEST = 1 << 0, /* the cpu ran a virtual machine */
 };
 
 /* An argv longer than the kernel lets any be (fs/exec.c: 3/4 of _STK_LIM). */
@@ -152,6 +161,26 @@ struct wire_sample {
 	struct wire_user user;
 	__u32 event; /* index of what was asked for */
 	__u32 kernel_stack_bytes;
+	__u32 flags;
+	__u32 reserved;
+	/* kernel stack, user stack, memory */
+};
+
+/* The hit of a probe. */
+struct wire_hit {
+	struct wire_sample sample;
+	__u64 function; /* at whose entry it was, 0: elsewhere */
+	__u64 caller;	/* where that function returns to */
+			/* kernel stack, user stack, memory */
+};
+
+/* A wait that has ended; its weight is how long it was. */
+struct wire_wait {
+	struct wire_sample sample;
+	struct wire_process waker; /* what ran where it was ended */
+	__u64 waker_stack[WIRE_WAKER_DEPTH];
+	__u32 waker_stack_bytes; /* 0: it is not known who ended it */
+	__u32 reserved;
 	/* kernel stack, user stack, memory */
 };
 
@@ -183,6 +212,8 @@ _Static_assert(sizeof(struct wire_image) == 192, "layout of the ring");
 _Static_assert(sizeof(struct wire_caller) == 80, "layout of the ring");
 _Static_assert(sizeof(struct wire_exit) == 144, "layout of the ring");
 _Static_assert(sizeof(struct wire_mapping) == 96, "layout of the ring");
-_Static_assert(sizeof(struct wire_sample) == 104, "layout of the ring");
+_Static_assert(sizeof(struct wire_sample) == 112, "layout of the ring");
+_Static_assert(sizeof(struct wire_hit) == 128, "layout of the ring");
+_Static_assert(sizeof(struct wire_wait) == 392, "layout of the ring");
 
 #endif

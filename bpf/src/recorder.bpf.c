@@ -19,15 +19,8 @@
 #include "process.bpf.h"
 #include "failed.bpf.h"
 #include "sample.bpf.h"
-
-/* What one CPU sample stands for: its period. */
-const volatile u64 sample_weight = 0;
-
-SEC("perf_event")
-int on_cpu_sample(struct bpf_perf_event_data *ctx)
-{
-	return emit_sample(ctx, WIRE_STREAM_SAMPLE, 0, sample_weight);
-}
+#include "cpu.bpf.h"
+#include "wait.bpf.h"
 
 /* Types reach the generated code only if something refers to them. */
 struct wire_anchor {
@@ -37,10 +30,13 @@ struct wire_anchor {
 	struct wire_exit exit;
 	struct wire_sample sample;
 	struct wire_mapping mapping;
+	struct wire_hit hit;
+	struct wire_wait wait;
 	struct wire_counter counter;
 	enum wire_kind kind;
 	enum wire_stream stream;
 	enum wire_image_flag flag;
+	enum wire_sample_flag sample_flag;
 };
 const struct wire_anchor *wire_anchor __attribute__((unused));
 

@@ -49,6 +49,13 @@ static __always_inline void count_ring_full(struct wire_counter *counter)
 	__sync_fetch_and_add(&counter->ring_full, 1);
 }
 
+/* An event for which there was nothing to put it together in. */
+static __always_inline void count_unplaced(struct wire_counter *counter)
+{
+	__sync_fetch_and_add(&counter->generated, 1);
+	count_ring_full(counter);
+}
+
 static __always_inline u64 wakeup_flags(void *ring)
 {
 	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= wakeup_bytes

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * Stacks: of a CPU sample, or of the hit of a probe.
+ * Stacks of what happens on a cpu: the part that CPU samples and hits of probes
+ * have in common, and where they are put together.
  */
 
 struct sample_scratch {
@@ -8,57 +9,68 @@ struct sample_scratch {
 	struct stack_buffer stacks;
 };
 
-/* A probe can be hit in task context, in softirq, in hardirq and in nmi, each
- * on top of the other: a slot for each level. */
-#define SAMPLE_LEVELS 4
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SAMPLE_LEVELS);
-	__type(key, u32);
-	__type(value, struct sample_scratch);
-} sample_scratch SEC(".maps");
+struct hit_scratch {
+	struct wire_hit hit;
+	struct stack_buffer stacks;
+};
+
+struct wait_scratch {
+	struct wire_wait wait;
+	struct stack_buffer stacks;
+};
+
+/* All objects share these: a probe more costs no memory for stacks. One program
+ * may interrupt another, in softirq, hardirq and nmi, and a task that runs one
+ * may be preempted: whoever comes takes a slot that is free. */
+#define SAMPLE_SLOTS 6
+struct sample_slot {
+	u32 busy;
+	u32 reserved;
+	union {
+		struct sample_scratch sample;
+		struct hit_scratch hit;
+		struct wait_scratch wait;
+	};
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SAMPLE_SLOTS);
 	__type(key, u32);
-	__type(value, u32);
-} sample_level SEC(".maps");
+	__type(value, struct sample_slot);
+} sample_slots SEC(".maps");
 
-static __always_inline void fill_sample(void *ctx, struct task_struct *task,
-					struct sample_scratch *scratch,
-					struct wire_counter *counter, u32 event, u64 weight)
+static __always_inline struct sample_slot *take_slot(void)
 {
-	struct wire_sample *sample = &scratch->sample;
-	u32 bytes;
+	for (u32 i = 0; i < SAMPLE_SLOTS; i++) {
+		u32 key = i;
+		struct sample_slot *slot = bpf_map_lookup_elem(&sample_slots, &key);
 
-	fill_header(&sample->header, WIRE_SAMPLE, counter);
+		if (slot && !__sync_lock_test_and_set(&slot->busy, 1))
+			return slot;
+	}
+	return NULL;
+}
+
+static __always_inline void give_back(struct sample_slot *slot)
+{
+	*(volatile u32 *)&slot->busy = 0;
+}
+
+/* Fills all but the tail of what a record has beyond a sample; returns the bytes
+ * in `stacks`. Without `kernel`, the kernel part of the path is left out. */
+static __always_inline u32 fill_sample(void *ctx, struct task_struct *task,
+				       struct wire_sample *sample,
+				       struct stack_buffer *stacks, u32 event, u64 weight,
+				       bool kernel)
+{
 	fill_process(&sample->process, task);
 	bpf_get_current_comm(sample->comm, WIRE_COMM);
 	sample->weight = weight;
 	sample->event = event;
-	sample->kernel_stack_bytes = read_kernel_stack(ctx, &scratch->stacks);
-	bytes = read_user_stack(ctx, task, &scratch->stacks, sample->kernel_stack_bytes,
-				&sample->user, false);
-	output(&samples, scratch, record_bytes(sizeof(*sample), bytes), counter);
-}
-
-static __always_inline int emit_sample(void *ctx, u32 stream, u32 event, u64 weight)
-{
-	struct wire_counter *counter = counter_of(stream);
-	u32 zero = 0, slot;
-	u32 *level = bpf_map_lookup_elem(&sample_level, &zero);
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct sample_scratch *scratch;
-
-	if (!counter || !level || !is_recorded(task))
-		return 0;
-	slot = __sync_fetch_and_add(level, 1);
-	scratch = bpf_map_lookup_elem(&sample_scratch, &slot);
-	if (scratch)
-		fill_sample(ctx, task, scratch, counter, event, weight);
-	else
-		count_ring_full(counter);
-	__sync_fetch_and_add(level, -1);
-	return 0;
+	sample->flags = 0;
+	sample->reserved = 0;
+	sample->kernel_stack_bytes = kernel ? read_kernel_stack(ctx, stacks) : 0;
+	return read_user_stack(ctx, task, stacks, sample->kernel_stack_bytes, &sample->user,
+			       false);
 }

@@ -86,11 +86,12 @@ static long read_memory_piece(u32 i, struct memory_read *read)
 }
 
 /* The user stack of the current task behind `kernel` bytes of another, taken in its
- * own context or in an interrupt. Returns the bytes of both and
- * of memory. */
-static __always_inline u32 read_user_stack(void *ctx, struct task_struct *task,
-					   struct stack_buffer *buffer, u32 kernel,
-					   struct wire_user *user, bool in_task)
+ * own context or in an interrupt; with memory only if that is wanted. Returns the
+ * bytes of both and of memory. */
+static __always_inline u32 read_user_stack_if(void *ctx, struct task_struct *task,
+					      struct stack_buffer *buffer, u32 kernel,
+					      struct wire_user *user, bool in_task,
+					      bool with_memory)
 {
 	struct memory_read read = {};
 	struct pt_regs *regs;
@@ -108,7 +109,7 @@ static __always_inline u32 read_user_stack(void *ctx, struct task_struct *task,
 					 STACK_BYTES, BPF_F_USER_STACK));
 	user->stack_bytes = bytes;
 	bytes = (bytes + kernel) & (2 * STACK_MASK + 1);
-	if (!within_budget())
+	if (!with_memory || !within_budget())
 		return bytes;
 	regs = (void *)bpf_task_pt_regs(task);
 	user->ip = BPF_CORE_READ(regs, ip);
@@ -119,6 +120,13 @@ static __always_inline u32 read_user_stack(void *ctx, struct task_struct *task,
 	bpf_loop(WIRE_MEMORY / MEMORY_PIECE, read_memory_piece, &read, 0);
 	user->memory_bytes = read.bytes;
 	return bytes + read.bytes;
+}
+
+static __always_inline u32 read_user_stack(void *ctx, struct task_struct *task,
+					   struct stack_buffer *buffer, u32 kernel,
+					   struct wire_user *user, bool in_task)
+{
+	return read_user_stack_if(ctx, task, buffer, kernel, user, in_task, true);
 }
 
 /* Size of a record with `bytes` in its stack buffer, bounded for the verifier. */

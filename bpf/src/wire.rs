@@ -2,9 +2,10 @@
 
 pub use crate::recorder::types::{
     budget as Budget, wire_caller as Caller, wire_counter as Counter, wire_exit as Exit,
-    wire_fork as Fork, wire_header as Header, wire_image as Image, wire_image_flag as ImageFlag,
-    wire_kind as Kind, wire_mapping as Mapping, wire_process as Process, wire_sample as Sample,
-    wire_stream as Stream, wire_user as User,
+    wire_fork as Fork, wire_header as Header, wire_hit as Hit, wire_image as Image,
+    wire_image_flag as ImageFlag, wire_kind as Kind, wire_mapping as Mapping,
+    wire_process as Process, wire_sample as Sample, wire_sample_flag as SampleFlag,
+    wire_stream as Stream, wire_user as User, wire_wait as Wait,
 };
 
 /// A record, or part of one, that is valid whatever its bytes are.
@@ -27,6 +28,10 @@ unsafe impl Plain for Exit {}
 unsafe impl Plain for Sample {}
 // SAFETY: as above.
 unsafe impl Plain for Mapping {}
+// SAFETY: as above.
+unsafe impl Plain for Hit {}
+// SAFETY: as above.
+unsafe impl Plain for Wait {}
 // SAFETY: as above.
 unsafe impl Plain for Counter {}
 // SAFETY: as above.
@@ -55,8 +60,10 @@ mod tests {
         assert_eq!(size_of::<Image>(), 192);
         assert_eq!(size_of::<Caller>(), 80);
         assert_eq!(size_of::<Exit>(), 144);
-        assert_eq!(size_of::<Sample>(), 104);
+        assert_eq!(size_of::<Sample>(), 112);
         assert_eq!(size_of::<Mapping>(), 96);
+        assert_eq!(size_of::<Hit>(), 128);
+        assert_eq!(size_of::<Wait>(), 392);
         assert_eq!(std::mem::offset_of!(Image, argv_bytes), 180);
         assert_eq!(std::mem::offset_of!(Sample, kernel_stack_bytes), 100);
     }

@@ -41,9 +41,19 @@ pub struct Args {
     #[arg(long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(0..=20_000))]
     pub sample: u32,
 
-    /// Take a stack at each hit of PROBE: tracepoint:CATEGORY:NAME, where * stands for any text
+    /// Take a stack at each hit of PROBE; may be repeated
+    ///
+    /// PROBE is kernel:FUNC, the entry of a kernel function by the best mechanism here
+    /// (fentry:FUNC and kprobe:FUNC choose one); tracepoint:CATEGORY:NAME; uprobe:PATH:SYMBOL,
+    /// the entry of a function of a program or library; or usdt:PATH:PROVIDER:NAME, a mark
+    /// that its author has left. In the last part, * stands for any text.
     #[arg(short, long = "stack", value_name = "PROBE")]
     pub stacks: Vec<Spec>,
+
+    /// Record waits of at least this long, as in 1ms: where a thread waited, how long, and
+    /// who woke it
+    #[arg(long, value_name = "MIN", value_parser = duration)]
+    pub off_cpu: Option<Duration>,
 
     /// How call paths of user code are found
     #[arg(long, value_enum, default_value = "auto")]
@@ -153,6 +163,7 @@ impl Args {
             duration: self.duration,
             sample_hz: self.sample,
             stacks: self.stacks,
+            off_cpu: self.off_cpu,
             unwind: self.unwind.into(),
             env: self.env,
             redact: self.redact,
@@ -191,12 +202,17 @@ fn duration(text: &str) -> Result<Duration, String> {
         .parse()
         .map_err(|_| "a time is a number and a unit, as in 30s, 10m or 2h".to_owned())?;
     let unit = match &text[digits.len()..] {
+        "us" => 0.000_001,
         "ms" => 0.001,
         "s" | "" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
         "d" => 86400.0,
-        unit => return Err(format!("{unit} is no unit of time; use ms, s, m, h or d")),
+        unit => {
+            return Err(format!(
+                "{unit} is no unit of time; use us, ms, s, m, h or d"
+            ));
+        }
     };
     match Duration::try_from_secs_f64(number * unit) {
         Ok(time) if time > Duration::ZERO => Ok(time),

@@ -44,6 +44,8 @@ pub struct Config {
     pub sample_hz: u32,
     /// Where else stacks are taken.
     pub stacks: Vec<Spec>,
+    /// Record waits that are at least this long.
+    pub off_cpu: Option<Duration>,
     /// Names of environment variables to keep.
     pub env: Vec<String>,
     /// What is replaced before anything is written.

@@ -50,11 +50,13 @@ fn is_vector(function: &str) -> bool {
         .any(|prefix| function.starts_with(prefix))
 }
 
-/// The context of an event: what its path shows, or else whether the idle task
-/// (pid 0) ran.
+/// The context of an event: what its path shows, or else whether the CPU ran a
+/// virtual machine or the idle task (pid 0).
 #[must_use]
-pub fn of(interrupt: Option<&'static str>, pid: u32) -> &'static str {
+pub fn of(interrupt: Option<&'static str>, in_guest: bool, pid: u32) -> &'static str {
     match (interrupt, pid) {
+        // What interrupts a virtual machine is not the interrupt's doing.
+        _ if in_guest => "guest",
         (Some(context), _) => context,
         (None, 0) => "idle",
         (None, _) => "task",
@@ -85,8 +87,9 @@ mod tests {
 
     #[test]
     fn without_an_interrupt_the_idle_task_is_idle() {
-        assert_eq!(of(None, 0), "idle");
-        assert_eq!(of(None, 7), "task");
-        assert_eq!(of(Some("hardirq"), 0), "hardirq");
+        assert_eq!(of(None, false, 0), "idle");
+        assert_eq!(of(None, false, 7), "task");
+        assert_eq!(of(Some("hardirq"), false, 0), "hardirq");
+        assert_eq!(of(None, true, 7), "guest");
     }
 }

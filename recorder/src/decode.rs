@@ -1,7 +1,9 @@
 //! Reads ring records. Pure: no libbpf, no clock, no allocation but for paths,
 //! no panic whatever the bytes are.
 
-use whence_bpf::wire::{self, ImageFlag, Kind};
+use whence_bpf::wire::{self, ImageFlag, Kind, SampleFlag};
+
+use crate::entry::{Entry, Origin};
 
 /// A record that could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +77,8 @@ pub struct UserStack<'a> {
     pub by_frame_pointers: Stack<'a>,
     /// Memory from the stack pointer upward; empty if it was not taken.
     pub memory: &'a [u8],
+    /// The function of the program that is being entered, if one is.
+    pub entry: Option<Entry>,
 }
 
 /// See [`wire::Fork`].
@@ -102,10 +106,49 @@ pub struct Caller<'a> {
 pub struct Sample<'a> {
     /// Fixed part.
     pub wire: wire::Sample,
+    /// How the kernel stack was taken.
+    pub origin: Origin,
     /// Kernel stack.
     pub kernel_stack: Stack<'a>,
     /// User stack.
     pub user_stack: UserStack<'a>,
+    /// How it ended, if it is a wait.
+    pub wait: Option<Wait>,
+}
+
+/// The end of a wait.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    /// The thread that ran where it was ended.
+    pub waker: wire::Process,
+    /// Kernel stack where it was ended; empty if that is not known.
+    pub waker_stack: Vec<u64>,
+}
+
+impl Wait {
+    fn of(wire: &wire::Wait) -> Self {
+        Self {
+            waker: wire.waker,
+            waker_stack: {
+                let frames = wire.waker_stack_bytes as usize / 8;
+                wire.waker_stack.iter().copied().take(frames).collect()
+            },
+        }
+    }
+}
+
+impl Sample<'_> {
+    /// Whether it is the hit of a probe. Event 0 is the CPU sampler.
+    #[must_use]
+    pub fn is_hit(&self) -> bool {
+        self.wire.event != 0 && self.wait.is_none()
+    }
+
+    /// Whether the CPU ran a virtual machine.
+    #[must_use]
+    pub fn in_guest(&self) -> bool {
+        self.wire.flags & SampleFlag::WIRE_IN_GUEST.0 != 0
+    }
 }
 
 /// See [`wire::Mapping`].
@@ -228,13 +271,20 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
         }
         Kind::WIRE_SAMPLE => {
             let (wire, rest) = wire::split::<wire::Sample>(record).ok_or(short)?;
-            let kernel = wire.kernel_stack_bytes as usize;
-            let (kernel, rest) = rest.split_at_checked(kernel).ok_or(short)?;
-            Ok(Event::Sample(Sample {
-                wire,
-                kernel_stack: Stack(kernel),
-                user_stack: user_stack(wire.user, rest).ok_or(short)?,
-            }))
+            let sample = sample(wire, Origin::Interrupt, None, rest);
+            Ok(Event::Sample(sample.ok_or(short)?))
+        }
+        Kind::WIRE_WAIT => {
+            let (wire, rest) = wire::split::<wire::Wait>(record).ok_or(short)?;
+            let sample = sample(wire.sample, Origin::Interrupt, None, rest).ok_or(short)?;
+            let wait = Some(Wait::of(&wire));
+            Ok(Event::Sample(Sample { wait, ..sample }))
+        }
+        Kind::WIRE_HIT => {
+            let (wire, rest) = wire::split::<wire::Hit>(record).ok_or(short)?;
+            let (origin, entry) = entered(&wire);
+            let sample = sample(wire.sample, origin, entry, rest);
+            Ok(Event::Sample(sample.ok_or(short)?))
         }
         Kind::WIRE_MAPPING => {
             let (wire, rest) = wire::split::<wire::Mapping>(record).ok_or(short)?;
@@ -274,12 +324,49 @@ fn image(record: &[u8]) -> Option<Image<'_>> {
     })
 }
 
+/// Addresses from here on are the kernel's.
+const KERNEL_HALF: u64 = 1 << 63;
+
+/// How the kernel stack of a hit was taken, and the function of a program that
+/// was entered, if one was.
+fn entered(wire: &wire::Hit) -> (Origin, Option<Entry>) {
+    let entry = Entry {
+        function: wire.function,
+        caller: wire.caller,
+    };
+    match entry.function {
+        0 => (Origin::Called, None),
+        KERNEL_HALF.. => (Origin::Entry(entry), None),
+        _ => (Origin::Called, Some(entry)),
+    }
+}
+
+fn sample(
+    wire: wire::Sample,
+    origin: Origin,
+    entry: Option<Entry>,
+    rest: &[u8],
+) -> Option<Sample<'_>> {
+    let (kernel, rest) = rest.split_at_checked(wire.kernel_stack_bytes as usize)?;
+    Some(Sample {
+        wire,
+        origin,
+        kernel_stack: Stack(kernel),
+        user_stack: UserStack {
+            entry,
+            ..user_stack(wire.user, rest)?
+        },
+        wait: None,
+    })
+}
+
 fn user_stack(wire: wire::User, rest: &[u8]) -> Option<UserStack<'_>> {
     let [addresses, memory] = parts(rest, [wire.stack_bytes, wire.memory_bytes])?;
     Some(UserStack {
         wire,
         by_frame_pointers: Stack(addresses),
         memory,
+        entry: None,
     })
 }
 

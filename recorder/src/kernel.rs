@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 
+use crate::notes::{Note, notes};
+
 /// Where a kernel address lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'a> {
@@ -192,22 +194,11 @@ pub fn module_build_id(module: &str) -> Option<String> {
     note_build_id(&fs::read(path).ok()?)
 }
 
-/// The build-id among ELF notes (elf(5), "Notes"; type `NT_GNU_BUILD_ID`).
-fn note_build_id(mut notes: &[u8]) -> Option<String> {
+/// The build-id among ELF notes.
+fn note_build_id(bytes: &[u8]) -> Option<String> {
     const NT_GNU_BUILD_ID: u32 = 3;
-    while let Some((header, rest)) = notes.split_first_chunk::<12>() {
-        let field =
-            |i: usize| u32::from_ne_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
-        let (name_len, desc_len, kind) = (field(0) as usize, field(4) as usize, field(8));
-        let padded = |n: usize| n.checked_next_multiple_of(4);
-        let (name, rest) = rest.split_at_checked(padded(name_len)?)?;
-        let (desc, rest) = rest.split_at_checked(padded(desc_len)?)?;
-        if kind == NT_GNU_BUILD_ID && name.starts_with(b"GNU\0") {
-            return Some(hex(desc.get(..desc_len)?));
-        }
-        notes = rest;
-    }
-    None
+    let is_build_id = |note: &Note<'_>| note.kind == NT_GNU_BUILD_ID && note.name == b"GNU\0";
+    notes(bytes).find(is_build_id).map(|note| hex(note.desc))
 }
 
 /// Bytes as hexadecimal digits.

@@ -5,18 +5,19 @@
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, IntoRawFd as _};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use libbpf_rs::btf::Btf;
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{Iter, Link, MapCore as _, MapFlags, MapHandle, OpenObject, PrintLevel};
-use whence_bpf::probe::{ProbeSkel, ProbeSkelBuilder};
 use whence_bpf::recorder::{RecorderSkel, RecorderSkelBuilder};
 use whence_bpf::wire::{self, Budget, Counter as WireCounter, Stream};
 
 use crate::cgroups::Subtree;
 use crate::host;
 use crate::perf::Event;
+use crate::probe_set::ProbeSet;
 use crate::probes::Probe;
 use crate::sampler::{Counter, Sampler};
 use crate::tracefs::Tracefs;
@@ -44,7 +45,14 @@ pub struct Plan {
     pub counter: Option<Counter>,
     /// Where else stacks are taken.
     pub probes: Vec<Probe>,
+    /// Shortest wait that is recorded; `None`: none is.
+    pub min_wait: Option<Duration>,
 }
+
+/// Threads whose waits are timed at once, and how many of these with memory to
+/// unwind from: 18 MiB and 8 MiB in the kernel, only if waits are recorded.
+const WAITS: u32 = 16_384;
+const WAITS_WITH_MEMORY: u32 = 512;
 
 /// Sets what both objects are told alike: the filter and the budget. A macro, since each object has a type of its
 /// own for its constants.
@@ -55,14 +63,15 @@ macro_rules! set_common {
         $rodata.only_uid = $plan.uid.is_some();
         $rodata.wanted_uid = $plan.uid.unwrap_or(0);
         $rodata.only_comm = $plan.comm.is_some();
-        $rodata.wanted_comm = kernel_comm($plan.comm.as_deref().unwrap_or(""));
+        $rodata.wanted_comm = $crate::loader::kernel_comm($plan.comm.as_deref().unwrap_or(""));
         $rodata.wanted_cgroup = $plan.cgroup.map_or(0, |c| c.id);
         $rodata.wanted_cgroup_level = $plan.cgroup.map_or(0, |c| c.level);
     };
 }
+pub(crate) use set_common;
 
 /// A name as the kernel keeps it: at most 15 bytes and a NUL.
-fn kernel_comm(name: &str) -> [u8; 16] {
+pub(crate) fn kernel_comm(name: &str) -> [u8; 16] {
     let mut comm = [0; 16];
     for (to, from) in comm.iter_mut().take(15).zip(name.bytes()) {
         *to = from;
@@ -75,9 +84,9 @@ pub struct Loaded {
     // Links before what they are links of.
     links: Vec<Link>,
     sampler: Option<Sampler>,
+    /// The probes.
+    pub probes: ProbeSet,
     skel: RecorderSkel<'static>,
-    /// With the name of the event.
-    probes: Vec<(String, ProbeSkel<'static>)>,
     /// Whether execs come with the stacks of their callers.
     pub caller_stacks: bool,
     /// Whether execs that fail are recorded.
@@ -88,7 +97,7 @@ impl std::fmt::Debug for Loaded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Loaded")
             .field("links", &self.links.len())
-            .field("probes", &self.probes.len())
+            .field("probes", &self.probes)
             .finish_non_exhaustive()
     }
 }
@@ -112,7 +121,7 @@ fn messages() -> String {
 }
 
 /// A place for an object that lives as long as the program.
-fn place() -> &'static mut MaybeUninit<OpenObject> {
+pub(crate) fn place() -> &'static mut MaybeUninit<OpenObject> {
     Box::leak(Box::new(MaybeUninit::uninit()))
 }
 
@@ -137,55 +146,36 @@ impl Loaded {
         open.progs
             .on_cpu_sample
             .set_autoload(plan.counter.is_some());
+        if plan.min_wait.is_some() {
+            open.progs.on_switch.set_autoload(true);
+            open.progs.on_waking.set_autoload(true);
+            open.maps.waits.set_max_entries(WAITS)?;
+            open.maps.wait_memory.set_max_entries(WAITS_WITH_MEMORY)?;
+        }
         open.maps.life.set_max_entries(plan.life_bytes)?;
         open.maps.samples.set_max_entries(plan.sample_bytes)?;
         if let Some(rodata) = open.maps.rodata_data.as_mut() {
             set_common!(rodata, plan);
             rodata.wakeup_bytes = u64::from(plan.life_bytes.min(plan.sample_bytes)) / 8;
             rodata.keep_env = plan.env;
+            rodata.min_wait_ns = plan.min_wait.map_or(0, |d| d.as_nanos() as u64);
+            // The number behind those of the probes.
+            rodata.wait_event = plan.probes.len() as u32 + 1;
             rodata.sample_weight = plan.counter.map_or(0, |c| c.period);
         }
         let skel = open
             .load()
             .with_context(messages)
             .context("failed to load the BPF programs")?;
-        let mut this = Self {
+        let probes = ProbeSet::load(plan, &skel.maps, btf)?;
+        Ok(Self {
             links: Vec::new(),
             sampler: None,
+            probes,
             skel,
-            probes: Vec::new(),
             caller_stacks,
             failed_execs: false,
-        };
-        for (i, probe) in plan.probes.iter().enumerate() {
-            // Event 0 is the CPU sampler.
-            this.load_probe(probe, i as u32 + 1, plan)?;
-        }
-        Ok(this)
-    }
-
-    fn load_probe(&mut self, probe: &Probe, event: u32, plan: &Plan) -> anyhow::Result<()> {
-        let mut open = ProbeSkelBuilder::default()
-            .open(place())
-            .context("failed to open the BPF object for probes")?;
-        let maps = &self.skel.maps;
-        open.maps.life.reuse_fd(maps.life.as_fd())?;
-        open.maps.samples.reuse_fd(maps.samples.as_fd())?;
-        open.maps.counters.reuse_fd(maps.counters.as_fd())?;
-        open.maps.tracked.reuse_fd(maps.tracked.as_fd())?;
-        open.maps.budgets.reuse_fd(maps.budgets.as_fd())?;
-        open.maps.told.reuse_fd(maps.told.as_fd())?;
-        if let Some(rodata) = open.maps.rodata_data.as_mut() {
-            set_common!(rodata, plan);
-            rodata.wakeup_bytes = u64::from(plan.sample_bytes) / 8;
-            rodata.probe_event = event;
-        }
-        let skel = open
-            .load()
-            .with_context(messages)
-            .with_context(|| format!("failed to load the program for {}", probe.event))?;
-        self.probes.push((probe.event.clone(), skel));
-        Ok(())
+        })
     }
 
     /// Starts recording process life: fork, exec, exit.
@@ -258,13 +248,18 @@ impl Loaded {
     /// # Errors
     /// If the kernel refuses.
     pub fn attach_stacks(&mut self, plan: &Plan, cpus: &[u32]) -> anyhow::Result<()> {
-        for ((_, skel), probe) in self.probes.iter().zip(&plan.probes) {
-            let link = skel
-                .progs
-                .probe_raw_tracepoint
-                .attach_raw_tracepoint(&probe.tracepoint)
-                .with_context(|| format!("failed to attach to {}", probe.event))?;
-            self.links.push(link);
+        if !plan.probes.is_empty() {
+            let btf = Btf::from_vmlinux().context("failed to read the kernel's types")?;
+            self.probes.attach(plan, &self.skel.maps, &btf)?;
+        }
+        if plan.min_wait.is_some() {
+            // Wakers first, or the first waits would lack theirs.
+            for program in [&self.skel.progs.on_waking, &self.skel.progs.on_switch] {
+                let link = program
+                    .attach_trace()
+                    .context("failed to attach to the scheduler")?;
+                self.links.push(link);
+            }
         }
         if let Some(counter) = &plan.counter {
             let program = &self.skel.progs.on_cpu_sample;
@@ -276,6 +271,7 @@ impl Loaded {
     /// Ends all recording; what is on the rings stays there.
     pub fn detach(&mut self) {
         self.sampler = None;
+        self.probes.detach();
         self.links.clear();
     }
 
@@ -348,9 +344,16 @@ impl Loaded {
             .map_or(0, |bss| bss.tracked_full)
     }
 
+    /// Waits that could not be timed for lack of room.
+    #[must_use]
+    pub fn untimed_waits(&self) -> u64 {
+        let bss = self.skel.maps.bss_data.as_ref();
+        bss.map_or(0, |bss| bss.waits_full)
+    }
+
     /// Run statistics of each loaded program.
     #[must_use]
-    pub fn programs(&self) -> Vec<ProgramStats> {
+    pub fn programs(&self, plan: &Plan) -> Vec<ProgramStats> {
         let own = {
             let progs = &self.skel.progs;
             [
@@ -363,13 +366,12 @@ impl Loaded {
                 &progs.on_exit_last_live,
                 &progs.on_snapshot,
                 &progs.on_cpu_sample,
+                &progs.on_switch,
+                &progs.on_waking,
             ]
         };
-        // All probes run a program of one name: theirs is that of the event.
-        let probes = self
-            .probes
-            .iter()
-            .filter_map(|(event, skel)| stats(event, skel.progs.probe_raw_tracepoint.as_fd()));
+        let probes = self.probes.programs(plan);
+        let probes = probes.filter_map(|(name, fd)| stats(&name, fd));
         own.into_iter()
             .filter(|program| program.autoload())
             .filter_map(|program| stats(program.name().to_str()?, program.as_fd()))

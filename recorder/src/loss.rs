@@ -10,7 +10,7 @@ use whence_bpf::wire::{Counter, Stream};
 use whence_schemas::loss;
 
 /// Names of the streams, by their number on the ring.
-pub const STREAMS: [(Stream, &str); 8] = [
+pub const STREAMS: [(Stream, &str); 9] = [
     (Stream::WIRE_STREAM_FORK, "fork"),
     (Stream::WIRE_STREAM_EXEC, "exec"),
     (Stream::WIRE_STREAM_EXIT, "exit"),
@@ -19,6 +19,7 @@ pub const STREAMS: [(Stream, &str); 8] = [
     (Stream::WIRE_STREAM_PROBE, "probe"),
     (Stream::WIRE_STREAM_CALLER, "caller"),
     (Stream::WIRE_STREAM_MAPPING, "mapping"),
+    (Stream::WIRE_STREAM_WAIT, "off-cpu"),
 ];
 
 /// Index of a stream in [`STREAMS`].
@@ -37,6 +38,8 @@ pub const PROBE: usize = 5;
 pub const CALLER: usize = 6;
 /// Index of a stream in [`STREAMS`].
 pub const MAPPING: usize = 7;
+/// Index of a stream in [`STREAMS`].
+pub const WAIT: usize = 8;
 
 /// The losses so far.
 #[derive(Debug)]
@@ -46,6 +49,7 @@ pub struct Losses {
     counters: Vec<Vec<Counter>>,
     misses: BTreeMap<String, u64>,
     untracked: u64,
+    untimed: u64,
     totals: BTreeMap<&'static str, u64>,
 }
 
@@ -58,6 +62,7 @@ impl Losses {
             counters: vec![Vec::new(); STREAMS.len()],
             misses: BTreeMap::new(),
             untracked: 0,
+            untimed: 0,
             totals: BTreeMap::new(),
         }
     }
@@ -98,6 +103,13 @@ impl Losses {
         rows: &mut loss::Builder,
     ) {
         self.push(stream, cause, None, count, now_ns, rows);
+    }
+
+    /// Takes how many waits could not be timed; some of them were long.
+    pub fn take_untimed(&mut self, now: u64, now_ns: i64, rows: &mut loss::Builder) {
+        let count = now.saturating_sub(self.untimed);
+        self.untimed = now;
+        self.push("off-cpu", "map full", None, count, now_ns, rows);
     }
 
     /// Ends the interval.
@@ -169,6 +181,7 @@ fn stream_of(program: &str) -> &'static str {
         "on_exit_group_dead" | "on_exit_last_live" => "exit",
         "on_snapshot" => "snapshot",
         "on_cpu_sample" => "sample",
+        "on_switch" | "on_waking" => "off-cpu",
         _ => "probe",
     }
 }
@@ -202,7 +215,7 @@ mod tests {
         let mut rows = loss::Builder::default();
         let mut losses = Losses::new(0);
         losses.take(0, vec![counter(10, 3)], 100, &mut rows);
-        losses.check(&[6, 0, 0, 0, 0, 0, 0, 0], 200, &mut rows);
+        losses.check(&[6, 0, 0, 0, 0, 0, 0, 0, 0], 200, &mut rows);
         assert_eq!(losses.totals()["fork"], 4);
     }
 }

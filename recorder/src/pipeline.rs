@@ -4,6 +4,8 @@
 //! the stacks of an exec that is under way. Knows neither libbpf nor time: what
 //! it needs of both is handed in.
 
+mod samples;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -12,13 +14,13 @@ use std::rc::Rc;
 use whence_bpf::wire;
 use whence_schemas::manifest::Clock;
 use whence_schemas::redact::Redactor;
-use whence_schemas::{exec, exit, fork, ids, line, process, sample};
+use whence_schemas::{exec, exit, fork, ids, line, process};
 
 use crate::argv::{Argv, texts, wanted_env};
 use crate::cgroups::{Cgroups, container_id};
-use crate::context;
 use crate::decode::{self, Caller, Event, Fork, Image, Mapping, Sample, comm};
-use crate::loss::{CALLER, EXEC, EXIT, FORK, MAPPING, PROBE, SAMPLE, SNAPSHOT, STREAMS};
+use crate::entry::Origin;
+use crate::loss::{CALLER, EXEC, EXIT, FORK, MAPPING, PROBE, SAMPLE, SNAPSHOT, STREAMS, WAIT};
 use crate::modules::{FileId, Told};
 use crate::print::Printer;
 use crate::processes::Processes;
@@ -177,7 +179,7 @@ impl Pipeline {
             EXEC => &mut self.sink.exec.events,
             EXIT => &mut self.sink.exit.events,
             SNAPSHOT => &mut self.sink.process.events,
-            SAMPLE | PROBE => &mut self.sink.sample.events,
+            SAMPLE | PROBE | WAIT => &mut self.sink.sample.events,
             _ => return,
         };
         events[stream] += 1;
@@ -295,7 +297,9 @@ impl Pipeline {
         let ts_ns = event.wire.header.ts_ns.cast_signed();
         let owner = self.owner(&event.wire.process);
         self.release(owner.upid);
-        let kernel = self.stacks.kernel(event.kernel_stack, true, ts_ns);
+        let kernel = self
+            .stacks
+            .kernel(event.kernel_stack, Origin::Called, ts_ns);
         let user = self.stacks.user(&event.user_stack, &owner, ts_ns);
         if self.callers.len() >= MAX_CALLERS {
             self.callers.clear();
@@ -556,60 +560,6 @@ impl Pipeline {
         };
         self.stacks
             .tell(&told, &owner, wire.header.ts_ns.cast_signed());
-    }
-
-    fn sample(&mut self, event: &Sample<'_>) {
-        let wire = &event.wire;
-        let Some(NamedEvent { name, id }) = self.events.get(wire.event as usize).cloned() else {
-            return;
-        };
-        let stream = if wire.event == 0 { SAMPLE } else { PROBE };
-        if self.valve.withholds(stream) {
-            return;
-        }
-        self.received(stream);
-        let ts_ns = wire.header.ts_ns.cast_signed();
-        let kernel = self
-            .stacks
-            .kernel(event.kernel_stack, wire.event != 0, ts_ns);
-        let user_stack_id = match event.user_stack.by_frame_pointers.is_empty() {
-            true => None,
-            false => {
-                let owner = self.owner(&wire.process);
-                self.stacks.user(&event.user_stack, &owner, ts_ns)
-            }
-        };
-        let context = context::of(kernel.and_then(|path| path.interrupt), wire.process.pid);
-        let thread = comm(&wire.comm);
-        if wire.event != 0 {
-            let wall_us = self.clock.wall_us(ts_ns);
-            self.printer.print(|| {
-                line::Hit {
-                    wall_us,
-                    pid: wire.process.pid.cast_signed(),
-                    comm: &thread,
-                    cpu: wire.header.cpu.cast_signed(),
-                    event: &name,
-                    context,
-                }
-                .line()
-            });
-        }
-        self.sink.sample.rows.push(sample::Row {
-            ts_ns,
-            event_id: id,
-            upid: parent_upid(&wire.process),
-            pid: wire.process.pid.cast_signed(),
-            tid: wire.process.tid.cast_signed(),
-            cpu: wire.header.cpu.cast_signed(),
-            comm: &thread,
-            event: &name,
-            context,
-            weight: wire.weight.cast_signed(),
-            dur_ns: None,
-            kernel_stack_id: kernel.map(|path| path.stack_id),
-            user_stack_id,
-        });
     }
 }
 

@@ -142,6 +142,7 @@ impl Session {
             unwind_budget: config.unwind.budget(),
             counter: (config.sample_hz > 0).then(|| Counter::choose(config.sample_hz)),
             probes: probes::resolve(&config.stacks, &btf)?,
+            min_wait: config.off_cpu,
         };
         let loaded = Loaded::load(&plan, &btf)?;
         drop(btf);
@@ -231,6 +232,7 @@ impl Session {
         }
         self.loaded.snapshot()?;
         self.loaded.attach_stacks(&self.plan, &host::cpus())?;
+        self.note_probes();
         if let Some(command) = &mut command {
             command.release()?;
         }
@@ -265,6 +267,29 @@ impl Session {
         }
     }
 
+    /// Says by which mechanisms stacks are taken, and which could not be.
+    fn note_probes(&mut self) {
+        let mechanisms = self.loaded.probes.mechanisms();
+        for (probe, mechanism) in self.plan.probes.iter().zip(mechanisms) {
+            let Some(mechanism) = mechanism else {
+                continue;
+            };
+            self.manifest.events.push(Event {
+                event: probe.event.clone(),
+                mechanism: mechanism.name().into(),
+                weight: 1,
+            });
+        }
+        if self.plan.min_wait.is_some() {
+            self.manifest.events.push(Event {
+                event: WAITS.into(),
+                mechanism: "tp_btf".into(),
+                weight: 1,
+            });
+        }
+        self.manifest.notes.extend(self.loaded.probes.note());
+    }
+
     fn take(&mut self, chunk: &Chunk) -> anyhow::Result<()> {
         for record in chunk.in_order() {
             self.pipeline.take(record);
@@ -281,7 +306,7 @@ impl Session {
         let now_ns = clock::boot_ns();
         self.read_losses(now_ns)?;
         let bytes = self.manifest.segments.iter().map(|s| s.bytes).sum();
-        let programs = self.loaded.programs();
+        let programs = self.loaded.programs(&self.plan);
         let rows = &mut self.pipeline.sink.overhead.rows;
         self.overhead.take(now_ns, bytes, &programs, rows);
         self.settle_snapshot();
@@ -297,12 +322,14 @@ impl Session {
             let counters = self.loaded.counters(*stream)?;
             self.losses.take(index, counters, now_ns, rows);
         }
-        for program in self.loaded.programs() {
+        for program in self.loaded.programs(&self.plan) {
             let misses = program.recursion_misses;
             self.losses.take_misses(&program.name, misses, now_ns, rows);
         }
         self.losses
             .take_untracked(self.loaded.untracked(), now_ns, rows);
+        self.losses
+            .take_untimed(self.loaded.untimed_waits(), now_ns, rows);
         for (index, cause, count) in self.pipeline.valve.take() {
             let (_, stream) = STREAMS[index];
             self.losses.take_held(stream, cause, count, now_ns, rows);
@@ -455,11 +482,18 @@ fn check_host() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The event of waits.
+const WAITS: &str = "off-cpu";
+
 /// Names of stack events by their number on the ring; 0 is the CPU sampler.
 fn event_names(plan: &Plan) -> Vec<String> {
     let sampler = plan.counter.map_or("cpu-clock", |c| c.event).to_owned();
     let probes = plan.probes.iter().map(|p| p.event.clone());
-    std::iter::once(sampler).chain(probes).collect()
+    let waits = plan.min_wait.map(|_| WAITS.to_owned());
+    std::iter::once(sampler)
+        .chain(probes)
+        .chain(waits)
+        .collect()
 }
 
 fn manifest(config: &Config, plan: &Plan) -> anyhow::Result<Manifest> {
@@ -467,11 +501,6 @@ fn manifest(config: &Config, plan: &Plan) -> anyhow::Result<Manifest> {
         event: c.event.into(),
         mechanism: "perf_event".into(),
         weight: c.period.cast_signed(),
-    });
-    let probes = plan.probes.iter().map(|p| Event {
-        event: p.event.clone(),
-        mechanism: "raw_tracepoint".into(),
-        weight: 1,
     });
     Ok(Manifest {
         format_version: FORMAT_VERSION,
@@ -482,7 +511,7 @@ fn manifest(config: &Config, plan: &Plan) -> anyhow::Result<Manifest> {
         kernel: host::kernel(),
         clock: clock::read(),
         options: options(config),
-        events: sampler.into_iter().chain(probes).collect(),
+        events: sampler.into_iter().collect(),
         ..Manifest::default()
     })
 }
@@ -497,6 +526,7 @@ fn options(config: &Config) -> serde_json::Value {
         "unwind": format!("{:?}", config.unwind),
         "env": config.env,
         "sample_hz": config.sample_hz,
+        "off_cpu_us": config.off_cpu.map(|d| d.as_micros() as u64),
         "stacks": config.stacks.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "duration_ms": config.duration.map(|d| d.as_millis() as u64),
         "segment_ms": config.segment.as_millis() as u64,

@@ -10,10 +10,11 @@ use std::rc::Rc;
 
 use whence_schemas::redact::Redactor;
 use whence_schemas::{frame, ids, mapping, stack, symbol};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use crate::context;
 use crate::decode::{Stack, UserStack};
+use crate::entry::{self, Origin};
 use crate::kernel::{self, Symbols};
 use crate::modules::{Module, Modules, Told};
 use crate::namer::{Frame, Namer};
@@ -43,7 +44,7 @@ pub struct Stacks {
     symbols: Symbols,
     kernel_build_id: String,
     /// By the hash of their addresses: those themselves would take far more memory.
-    kernel_paths: HashMap<(bool, u128), KernelPath>,
+    kernel_paths: HashMap<(Origin, u128), KernelPath>,
     user_paths: HashMap<(u64, bool, u128), i64>,
     known_stacks: HashSet<i64>,
     known_frames: HashSet<i64>,
@@ -122,28 +123,25 @@ impl Stacks {
         self.modules = Modules::default();
     }
 
-    /// The id of a kernel stack; `None` for an empty one. One that was taken `by_bpf`
-    /// begins with what took it, which is left out.
-    pub fn kernel(&mut self, stack: Stack<'_>, by_bpf: bool, ts_ns: i64) -> Option<KernelPath> {
+    /// The id of a kernel stack; `None` for an empty one.
+    pub fn kernel(&mut self, stack: Stack<'_>, origin: Origin, ts_ns: i64) -> Option<KernelPath> {
         if stack.is_empty() {
             return None;
         }
-        let key = (by_bpf, xxh3_128(stack.0));
+        let key = (origin, xxh3_128(stack.0));
         if let Some(path) = self.kernel_paths.get(&key) {
             return Some(*path);
         }
         let addresses: Vec<u64> = stack.addresses().collect();
         self.read_symbols_again_for(&addresses, ts_ns);
-        let glue = if by_bpf { self.glue(&addresses) } else { 0 };
-        let frames: Vec<i64> = addresses[glue..]
+        let sites = entry::call_sites(&addresses, origin, |address| self.is_glue(address));
+        let frames: Vec<i64> = sites
             .iter()
-            .enumerate()
-            .map(|(i, address)| self.kernel_frame(call_site(*address, glue + i), ts_ns))
+            .map(|address| self.kernel_frame(*address, ts_ns))
             .collect();
-        let names = addresses[glue..]
+        let names = sites
             .iter()
-            .enumerate()
-            .filter_map(|(i, a)| self.symbols.place(call_site(*a, glue + i)))
+            .filter_map(|address| self.symbols.place(*address))
             .map(|place| place.function);
         let interrupt = context::interrupt(names);
         let truncated = addresses.len() >= DEPTH;
@@ -161,18 +159,19 @@ impl Stacks {
         let fp = stack.by_frame_pointers;
         let leaf = fp.addresses().next()?;
         self.know_mappings(owner, leaf, ts_ns);
-        if stack.memory.is_empty() {
-            return Some(self.user_path(fp.0, fp.len() >= DEPTH, "fp", owner, ts_ns));
+        let (mut addresses, cut, unwinder) = match stack.memory.is_empty() {
+            true => (fp.addresses().collect(), fp.len() >= DEPTH, "fp"),
+            false => {
+                let path = owner
+                    .image
+                    .unwind(&mut self.modules, &mut self.unwind_cache, stack);
+                (path.addresses, path.cut, "dwarf")
+            }
+        };
+        if let Some(entry) = stack.entry {
+            addresses = entry.path(&addresses);
         }
-        let path = owner
-            .image
-            .unwind(&mut self.modules, &mut self.unwind_cache, stack);
-        let bytes: Vec<u8> = path
-            .addresses
-            .iter()
-            .flat_map(|a| a.to_ne_bytes())
-            .collect();
-        Some(self.user_path(&bytes, path.cut, "dwarf", owner, ts_ns))
+        Some(self.user_path(&addresses, cut, unwinder, owner, ts_ns))
     }
 
     /// Whether it is known what lies at an address of a program.
@@ -181,25 +180,24 @@ impl Stacks {
         owner.image.mapping(address).is_some()
     }
 
-    /// The id of a path of user addresses, as bytes.
+    /// The id of a path of user addresses.
     fn user_path(
         &mut self,
-        addresses: &[u8],
+        addresses: &[u64],
         cut: bool,
         unwinder: &str,
         owner: &Owner,
         ts_ns: i64,
     ) -> i64 {
-        let key = (owner.image.number, unwinder == "fp", xxh3_128(addresses));
+        let key = (owner.image.number, unwinder == "fp", hash(addresses));
         if let Some(id) = self.user_paths.get(&key) {
             return *id;
         }
-        let frames: Vec<i64> = Stack(addresses)
-            .addresses()
+        let frames: Vec<i64> = entry::sites(addresses, true)
+            .into_iter()
             // What follows frame pointers off the stack ends there.
             .take_while(|address| *address != 0)
-            .enumerate()
-            .map(|(i, address)| self.user_frame(call_site(address, i), owner, ts_ns))
+            .map(|address| self.user_frame(address, owner, ts_ns))
             .collect();
         let id = self.push_stack(&frames, cut, unwinder, ts_ns);
         bounded(&mut self.user_paths).insert(key, id);
@@ -266,28 +264,24 @@ impl Stacks {
         }
     }
 
-    /// How many frames at the leaf belong to BPF and the tracepoint, not to the
-    /// code that hit it.
-    fn glue(&self, addresses: &[u64]) -> usize {
-        let is_glue = |address: &u64| {
-            self.symbols.place(*address).is_some_and(|place| {
-                place.module == "bpf"
-                    || [
-                        "bpf_trace_run",
-                        "__bpf_trace_",
-                        "__traceiter_",
-                        "bpf_get_stack",
-                    ]
-                    .iter()
-                    .any(|prefix| place.function.starts_with(prefix))
-            })
-        };
-        // The last one counts: helpers between them have names of many kinds.
-        addresses
-            .iter()
-            .take(8)
-            .rposition(is_glue)
-            .map_or(0, |last| last + 1)
+    /// Whether an address belongs to BPF or what calls it, not to the code that
+    /// was hit.
+    fn is_glue(&self, address: u64) -> bool {
+        const PREFIXES: [&str; 9] = [
+            "bpf_trace_run",
+            "__bpf_trace_",
+            "__traceiter_",
+            "bpf_get_stack",
+            "bpf_trampoline_",
+            "kprobe_",
+            "ftrace_",
+            "fprobe_",
+            "arch_ftrace_",
+        ];
+        self.symbols.place(address).is_some_and(|place| {
+            let function = place.function;
+            place.module == "bpf" || PREFIXES.iter().any(|prefix| function.starts_with(prefix))
+        })
     }
 
     /// Modules and BPF programs come and go: an address without a name may have
@@ -426,10 +420,12 @@ impl Stacks {
     }
 }
 
-/// Address that stands for frame `index`: the leaf as it is, a caller by the
-/// last byte of its call.
-fn call_site(address: u64, index: usize) -> u64 {
-    address - u64::from(index > 0 && address > 0)
+fn hash(addresses: &[u64]) -> u128 {
+    let mut hasher = Xxh3Default::new();
+    for address in addresses {
+        hasher.update(&address.to_ne_bytes());
+    }
+    hasher.digest128()
 }
 
 fn bounded<K, V>(map: &mut HashMap<K, V>) -> &mut HashMap<K, V> {
@@ -475,7 +471,7 @@ mod tests {
     fn a_path_has_the_same_id_wherever_the_kernel_lies() {
         let id = |base: u64| {
             let raw = bytes(&[base + 0x110, base + 0x210]);
-            stacks(base).kernel(Stack(&raw), true, 1).unwrap()
+            stacks(base).kernel(Stack(&raw), Origin::Called, 1).unwrap()
         };
         let here = id(0xffff_ffff_8100_0000);
         let there = id(0xffff_ffff_9a00_0000);
@@ -488,7 +484,7 @@ mod tests {
         let base = 0xffff_ffff_8100_0000;
         let mut stacks = stacks(base);
         let raw = bytes(&[base + 0x410, base + 0x310, base + 0x110]);
-        stacks.kernel(Stack(&raw), true, 1);
+        stacks.kernel(Stack(&raw), Origin::Called, 1);
         assert_eq!(stacks.frame_rows.len(), 1);
     }
 
@@ -497,9 +493,9 @@ mod tests {
         let base = 0xffff_ffff_8100_0000;
         let mut stacks = stacks(base);
         let raw = bytes(&[base + 0x110]);
-        stacks.kernel(Stack(&raw), true, 1);
-        stacks.kernel(Stack(&raw), true, 2);
+        stacks.kernel(Stack(&raw), Origin::Called, 1);
+        stacks.kernel(Stack(&raw), Origin::Called, 2);
         assert_eq!(stacks.stack_rows.len(), 1);
-        assert!(stacks.kernel(Stack(&[]), true, 3).is_none());
+        assert!(stacks.kernel(Stack(&[]), Origin::Called, 3).is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! The tracepoints of the running kernel, from a private tracefs: it is opened
 //! without being mounted anywhere, so that nothing of the host changes.
 
+use std::collections::HashSet;
 use std::ffi::CStr;
 use std::fs;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -36,6 +37,16 @@ impl Tracefs {
         let fd = self.0.as_raw_fd();
         let path = format!("/proc/self/fd/{fd}/events/{category}/{name}/id");
         fs::read_to_string(path).ok()?.trim().parse().ok()
+    }
+
+    /// The functions that the kernel lets be traced; none if it does not tell.
+    #[must_use]
+    pub fn functions(&self) -> HashSet<String> {
+        let fd = self.0.as_raw_fd();
+        let path = format!("/proc/self/fd/{fd}/available_filter_functions");
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let names = text.lines().filter_map(|line| line.split(' ').next());
+        names.map(str::to_owned).collect()
     }
 
     /// All tracepoints as `category:name`.

@@ -4,7 +4,7 @@ crate::table! {
     /// Events that happened and were not recorded. For each stream, generated = recorded + lost.
     table = "loss", time = "t0_ns",
     pub struct Row {
-        /// What was lost: `fork`, `exec`, `exit`, `snapshot`, `sample`, `probe`, `caller`: the stacks of an exec's caller, or `mapping`: code whose stacks then have no names.
+        /// What was lost: `fork`, `exec`, `exit`, `snapshot`, `sample`, `probe`, `off-cpu`, `caller`: the stacks of an exec's caller, or `mapping`: code whose stacks then have no names.
         stream: Text = Dict,
         /// Why: `ring full`, `map full`, `program recursion`, `decode`; or `disk full`, `size limit`, `memory limit`, `write failed` where the recorder had no room.
         cause: Text = Dict,

@@ -14,11 +14,13 @@ mod input;
 mod life;
 mod loss;
 mod places;
+mod probes;
 mod redact;
 mod stacks;
 mod stories;
 mod surroundings;
 mod symbolize;
+mod waits;
 mod ways;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -85,9 +87,11 @@ fn main() {
         engines::TESTS,
         export::TESTS,
         input::TESTS,
+        waits::TESTS,
         ways::TESTS,
         places::TESTS,
         redact::TESTS,
+        probes::TESTS,
         before::TESTS,
         filters::TESTS,
         surroundings::TESTS,

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * CPU samples.
+ */
+
+/* What one of them stands for: its period. */
+const volatile u64 sample_weight = 0;
+
+SEC("perf_event")
+int on_cpu_sample(struct bpf_perf_event_data *ctx)
+{
+	struct wire_counter *counter = counter_of(WIRE_STREAM_SAMPLE);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct sample_slot *slot;
+	struct sample_scratch *scratch;
+	u32 bytes;
+
+	if (!counter || !is_recorded(task))
+		return 0;
+	slot = take_slot();
+	if (!slot) {
+		count_unplaced(counter);
+		return 0;
+	}
+	scratch = &slot->sample;
+	fill_header(&scratch->sample.header, WIRE_SAMPLE, counter);
+	/* Event 0 is the sampler. */
+	bytes = fill_sample(ctx, task, &scratch->sample, &scratch->stacks, 0, sample_weight,
+			    true);
+	if (BPF_CORE_READ(task, flags) & PF_VCPU)
+		scratch->sample.flags = WIRE_IN_GUEST;
+	output(&samples, scratch, record_bytes(sizeof(scratch->sample), bytes), counter);
+	give_back(slot);
+	return 0;
+}
