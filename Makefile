@@ -45,6 +45,7 @@ bench: build-tools bench-tools ## What recording adds to a storm of processes, a
 
 bless: ## Writes what is made from definitions anew
 	BLESS=1 $(CARGO) test -p whence-schemas --test tables_page
+	BLESS=1 $(CARGO) test -p whence-queries --test queries_page
 
 build-tools:
 	@tests/install.sh $(BUILD_PACKAGES)

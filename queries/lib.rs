@@ -15,6 +15,15 @@ pub struct Query {
     pub sql: &'static str,
 }
 
+/// A column of the output of a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name, or several that are described together.
+    pub names: Vec<String>,
+    /// What it means.
+    pub meaning: String,
+}
+
 /// A parameter that a query declares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Param {
@@ -36,11 +45,37 @@ impl Param {
 }
 
 impl Query {
-    /// What it is for: its first comment line.
+    /// What it is for: its first comment lines.
     #[must_use]
-    pub fn purpose(&self) -> &'static str {
-        let first = self.sql.lines().next().unwrap_or_default();
-        first.trim_start_matches("-- ")
+    pub fn purpose(&self) -> String {
+        let comments = self.sql.lines().map_while(|line| line.strip_prefix("-- "));
+        let words =
+            comments.take_while(|text| !text.starts_with("param:") && !text.starts_with(' '));
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// The columns of its output, as its comments describe them.
+    #[must_use]
+    pub fn columns(&self) -> Vec<Column> {
+        let mut columns: Vec<Column> = Vec::new();
+        let comments = self.sql.lines().map_while(|line| line.strip_prefix("--"));
+        for text in comments.filter_map(|text| text.strip_prefix("   ")) {
+            match (text.starts_with(' '), columns.last_mut()) {
+                // The meaning goes on.
+                (true, Some(column)) => {
+                    column.meaning.push(' ');
+                    column.meaning.push_str(text.trim());
+                }
+                _ => {
+                    let (names, meaning) = text.split_once("  ").unwrap_or((text, ""));
+                    columns.push(Column {
+                        names: names.split(", ").map(str::to_owned).collect(),
+                        meaning: meaning.trim().to_owned(),
+                    });
+                }
+            }
+        }
+        columns
     }
 }
 
@@ -83,16 +118,47 @@ macro_rules! library {
 }
 
 library!(
+    "boots",
+    "callees",
     "callers",
+    "changed_commands",
+    "changed_functions",
+    "clock_sanity",
+    "cpu_by_chain",
+    "cpu_by_container",
+    "cpu_by_context",
     "cpu_by_process",
+    "cpu_by_unit",
+    "cpu_over_time",
     "deepest_chains",
     "exec_rate_by_chain",
+    "execs_by_user",
+    "execs_over_time",
     "failing_execs",
+    "failing_exits",
+    "forks_without_exec",
+    "gaps",
+    "hot_functions",
+    "hot_paths",
+    "incomplete_arguments",
+    "io_by_program",
+    "killed",
+    "long_running",
     "loss",
+    "loss_over_time",
+    "memory_by_process",
+    "odd_places",
+    "off_cpu_by_stack",
     "orphans",
     "overhead",
     "periodic_jobs",
+    "privileged_execs",
+    "processes_over_time",
+    "scripts",
+    "secrets_in_argv",
     "short_lived_storms",
+    "spawn_latency",
+    "spawn_sites",
     "unresolved_frames",
     "who_runs",
 );
@@ -122,11 +188,10 @@ mod tests {
         for query in QUERIES {
             assert!(query.sql.starts_with("-- "), "{}", query.name);
             assert!(query.purpose().ends_with('.'), "{}", query.name);
-            assert!(
-                query.sql.contains("\n--   "),
-                "{} has no columns",
-                query.name
-            );
+            assert!(!query.columns().is_empty(), "{}", query.name);
+            for column in query.columns() {
+                assert!(!column.meaning.is_empty(), "{}: {column:?}", query.name);
+            }
             assert!(
                 query.sql.contains("ORDER BY"),
                 "{} has no order",
@@ -167,5 +232,20 @@ mod tests {
         assert!(params[0].is_number());
         assert!(!params[1].is_number());
         assert_eq!(params[1].default, "5");
+    }
+
+    #[test]
+    fn a_purpose_and_a_meaning_may_take_several_lines() {
+        let query = Query {
+            name: "x",
+            sql: "-- One\n-- two.\n-- param: n = 5  -- rows\n--   a, b    first\n--           \
+                  second\n--   c       third\nSELECT 1",
+        };
+        assert_eq!(query.purpose(), "One two.");
+        let columns = query.columns();
+        assert_eq!(columns[0].names, ["a", "b"]);
+        assert_eq!(columns[0].meaning, "first second");
+        assert_eq!(columns[1].names, ["c"]);
+        assert_eq!(params(query.sql)[0].name, "n");
     }
 }

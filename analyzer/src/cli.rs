@@ -51,6 +51,8 @@ pub enum Command {
     Replay(Replay),
     /// Ask in SQL, or run a named query
     Query(Query),
+    /// A prompt for SQL, with history and completion
+    Shell(Shell),
     /// Make recordings whole whose recorder was killed, or whose disk failed
     Recover(Recover),
     /// Rewrite a finished recording as fewer, larger files that are read faster
@@ -235,9 +237,16 @@ pub struct Replay {
     /// Where to read.
     #[command(flatten)]
     pub source: Source,
+    /// How to write.
+    #[command(flatten)]
+    pub output: Output,
     /// `max` for no pauses, or how many times faster than it happened
     #[arg(long, value_name = "N|max", default_value = "max", value_parser = parse_speed)]
     pub speed: Speed,
+    /// Go on with a recording in progress as its segments are finished, until it
+    /// ends
+    #[arg(long)]
+    pub follow: bool,
     /// Print CPU samples too, and the steps of searches along PATH
     #[arg(long)]
     pub all: bool,
@@ -264,6 +273,20 @@ pub struct Query {
     /// List the named queries, with their parameters
     #[arg(long, conflicts_with = "query")]
     pub list: bool,
+    /// Allow statements that write files, create tables or change settings
+    #[arg(long)]
+    pub allow_write: bool,
+}
+
+/// `whence shell`
+#[derive(Debug, Args)]
+pub struct Shell {
+    /// Where to read.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to write.
+    #[command(flatten)]
+    pub output: Output,
     /// Allow statements that write files, create tables or change settings
     #[arg(long)]
     pub allow_write: bool,

@@ -1,5 +1,6 @@
 //! One file for each command: it asks, and says how the answer looks.
 
+mod answer;
 pub mod compact;
 pub mod diff;
 pub mod export;
@@ -10,6 +11,7 @@ pub mod record;
 pub mod recover;
 pub mod replay;
 pub mod report;
+pub mod shell;
 pub(crate) mod steps;
 pub mod symbolize;
 pub mod top;
@@ -18,16 +20,14 @@ pub mod who;
 pub mod why;
 
 use std::future::Future;
-use std::io::{BufWriter, Stdout, Write as _};
 
+use answer::Answer;
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use whence_schemas::quote::printable;
 
 use crate::cli::{Cli, Command, Source};
 use crate::loss::Completeness;
 use crate::recording::Recordings;
-use crate::render::{Format, Rows, Screen};
 use crate::session::{Limits, Session};
 use crate::{Error, Result};
 
@@ -38,7 +38,7 @@ use crate::{Error, Result};
 pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Record { args } => record::run(&args),
-        Command::Info(args) => info::run(&args),
+        Command::Info(args) => block_on(info::run(&args)),
         Command::Tree(args) => tree::run(&args),
         Command::Who(args) => block_on(who::run(&args)),
         Command::Why(args) => block_on(why::run(&args)),
@@ -47,6 +47,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Report(args) => block_on(report::run(&args)),
         Command::Replay(args) => block_on(replay::run(&args)),
         Command::Query(args) => block_on(query::run(&args)),
+        Command::Shell(args) => block_on(shell::run(&args)),
         Command::Recover(args) => recover::run(&args),
         Command::Compact(args) => compact::run(&args),
         Command::Symbolize(args) => block_on(symbolize::run(&args)),
@@ -65,7 +66,10 @@ fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
             object: "threads".into(),
             source,
         })?;
-    runtime.block_on(command)
+    let result = runtime.block_on(command);
+    // What was interrupted and goes on is not waited for.
+    runtime.shutdown_background();
+    result
 }
 
 /// Opens what is asked, and says which recording that is where the user named
@@ -105,67 +109,6 @@ fn session(source: &Source, allow_write: bool) -> Result<Session> {
 fn say_completeness(recordings: &Recordings) {
     for line in Completeness::of(recordings).lines() {
         eprintln!("whence: {line}");
-    }
-}
-
-/// An answer on its way to the standard output.
-#[derive(Debug)]
-struct Answer {
-    format: Format,
-    screen: Screen,
-    out: BufWriter<Stdout>,
-}
-
-impl Answer {
-    /// Begins an answer by saying what it cannot know: in it for people, beside
-    /// it for machines.
-    fn begin(format: Format, recordings: &Recordings) -> Result<Self> {
-        let mut this = Self::silent(format);
-        let completeness = Completeness::of(recordings);
-        for line in completeness.lines() {
-            if !format.is_human() {
-                eprintln!("whence: {line}");
-            } else if completeness.is_complete() {
-                this.line(&this.screen.dim(&line))?;
-            } else {
-                this.line(&this.screen.warning(&line))?;
-            }
-        }
-        Ok(this)
-    }
-
-    /// An answer of a command that says by itself what it cannot know.
-    fn silent(format: Format) -> Self {
-        Self {
-            format,
-            screen: Screen::stdout(),
-            out: BufWriter::new(std::io::stdout()),
-        }
-    }
-
-    /// Writes a line that is printable already.
-    fn line(&mut self, line: &str) -> Result<()> {
-        writeln!(self.out, "{}", line.trim_end()).map_err(Error::output)
-    }
-
-    /// Writes a title with an empty line above.
-    fn title(&mut self, title: &str) -> Result<()> {
-        let title = self.screen.bold(&printable(title));
-        self.line("")?;
-        self.line(&title)
-    }
-
-    /// Writes rows in the format that was asked for.
-    fn rows(&mut self, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<()> {
-        let mut rows = Rows::new(self.format, schema, &self.screen, &mut self.out)?;
-        for batch in batches {
-            rows.write(batch)?;
-        }
-        rows.finish()
-    }
-
-    fn finish(mut self) -> Result<()> {
-        self.out.flush().map_err(Error::output)
     }
 }
 

@@ -16,6 +16,7 @@ pub mod error;
 pub mod export;
 pub mod forest;
 pub mod functions;
+pub mod interrupt;
 pub mod loss;
 pub mod paths;
 pub mod recording;

@@ -15,7 +15,8 @@ fn main() -> ExitCode {
     if args.next().is_some_and(|first| first == "record") {
         return finish(commands::record::run(&args.collect::<Vec<_>>()));
     }
-    finish(commands::run(Cli::parse()))
+    let cli = Cli::parse();
+    finish(whence_analyzer::interrupt::install().and_then(|()| commands::run(cli)))
 }
 
 fn finish(result: whence_analyzer::Result<()>) -> ExitCode {

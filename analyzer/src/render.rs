@@ -5,18 +5,22 @@ mod csv;
 pub mod file;
 pub mod flame;
 mod json;
+mod output;
 mod progress;
 mod rows;
 mod screen;
 pub mod stream;
 mod table;
 pub mod text;
+mod watch;
 
 use clap::ValueEnum;
 
+pub use output::Output;
 pub use progress::Progress;
 pub use rows::Rows;
 pub use screen::Screen;
+pub use watch::Watch;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

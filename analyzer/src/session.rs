@@ -17,12 +17,15 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use whence_schemas::{TABLES, process};
 
 use crate::catalog::SegmentTable;
 use crate::forest::ProcessTable;
+use crate::functions::Notes;
+use crate::interrupt::Temporary;
 use crate::recording::Recordings;
 use crate::{Error, Result, functions};
 
@@ -47,7 +50,9 @@ pub struct Session {
     /// What is asked.
     pub recordings: Recordings,
     context: SessionContext,
+    notes: Notes,
     allow_write: bool,
+    _temporary: Temporary,
     /// Removes the folder for spilling when it is dropped.
     _spill: tempfile::TempDir,
 }
@@ -75,11 +80,13 @@ impl Session {
         }
         let table = ProcessTable::new(recordings.clone())?;
         context.register_table(process::DEF.name, Arc::new(table))?;
-        functions::register(&context, &recordings)?;
+        let notes = functions::register(&context, &recordings)?;
         Ok(Self {
             recordings,
             context,
+            notes,
             allow_write: limits.allow_write,
+            _temporary: Temporary::new(spill.path()),
             _spill: spill,
         })
     }
@@ -88,6 +95,12 @@ impl Session {
     #[must_use]
     pub fn state(&self) -> SessionState {
         self.context.state()
+    }
+
+    /// What functions have said beside their rows since the last time.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.take()
     }
 
     /// The statements of a text.
@@ -137,6 +150,18 @@ impl Session {
         Ok(frame.with_param_values(values)?)
     }
 
+    /// Begins to run a plan: the batches of rows as they come, and the plan,
+    /// which counts what it reads.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub async fn start(&self, frame: DataFrame) -> Result<(Running, SendableRecordBatchStream)> {
+        let tasks = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await?;
+        let batches = execute_stream(Arc::clone(&plan), tasks)?;
+        Ok((Running(plan), batches))
+    }
+
     /// Refuses to write where rows are read from.
     fn spare_recordings(&self, statement: &Statement) -> Result<()> {
         match statement {
@@ -181,6 +206,29 @@ impl Session {
         options
             .verify_plan(plan)
             .map_err(|_| refused("it does more than ask"))
+    }
+}
+
+/// A plan that runs.
+#[derive(Clone, Debug)]
+pub struct Running(Arc<dyn ExecutionPlan>);
+
+impl Running {
+    /// Rows and bytes that were read so far.
+    #[must_use]
+    pub fn read(&self) -> (usize, usize) {
+        let mut read = (0, 0);
+        let mut plans: Vec<&Arc<dyn ExecutionPlan>> = vec![&self.0];
+        while let Some(plan) = plans.pop() {
+            let below = plan.children();
+            if let (true, Some(metrics)) = (below.is_empty(), plan.metrics()) {
+                read.0 += metrics.output_rows().unwrap_or(0);
+                let bytes = metrics.sum_by_name("bytes_scanned");
+                read.1 += bytes.map_or(0, |bytes| bytes.as_usize());
+            }
+            plans.extend(below);
+        }
+        read
     }
 }
 

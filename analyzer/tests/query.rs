@@ -57,17 +57,18 @@ fn tables_are_cut_where_they_are_for_people() {
 /// What is the same in every row is not what a person reads first.
 #[test]
 fn the_host_comes_last_in_named_queries() {
-    let (_dir, recording) = recorded(host());
-    for query in whence_queries::QUERIES
-        .iter()
-        .filter(|q| q.name != "callers")
-    {
-        let csv = answer(&recording, &["query", query.name, "--format", "csv"]);
-        let columns: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
-        let constant = |name: &&&str| matches!(**name, "host" | "boot_id" | "recording_id");
-        let found = columns.iter().filter(constant).count();
-        let last = columns[columns.len() - found..].iter().filter(constant);
-        assert_eq!(last.count(), found, "{}: {columns:?}", query.name);
+    for query in whence_queries::QUERIES {
+        let columns: Vec<String> = query.columns().into_iter().flat_map(|c| c.names).collect();
+        let is_constant = |name: &String| ["host", "boot_id", "recording_id"].contains(&&**name);
+        let first = columns
+            .iter()
+            .position(is_constant)
+            .unwrap_or(columns.len());
+        assert!(
+            columns[first..].iter().all(is_constant),
+            "{}: {columns:?}",
+            query.name
+        );
     }
 }
 
@@ -116,42 +117,74 @@ fn every_named_query_runs_on_a_recording_and_on_an_empty_one() {
     let (_dir, full) = recorded(host());
     let (_other, empty) = recorded(Story::new("empty").cut_off());
     for query in whence_queries::QUERIES {
-        let on_function = ["--param", "function=do_work"];
-        let more: &[&str] = match query.name {
-            "callers" => &on_function,
-            _ => &[],
-        };
-        let mut args = vec!["query", query.name];
-        args.extend(more);
-        answer(&full, &args);
-        // Call paths into a function that is in no stack are refused.
-        if query.name != "callers" {
-            answer(&empty, &args);
+        for recording in [&full, &empty] {
+            let csv = answer(recording, &["query", query.name, "--format", "csv"]);
+            // Each column of the output is described in the query's own comments,
+            // in their order, with what is the same in every row at the end.
+            let columns: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+            let described: Vec<String> =
+                query.columns().into_iter().flat_map(|c| c.names).collect();
+            assert_eq!(columns, described, "{}", query.name);
         }
     }
 }
 
-/// Each column of the output is described in the query's own comments.
 #[test]
-fn every_column_of_a_named_query_is_described() {
-    let (_dir, recording) = recorded(host());
-    for query in whence_queries::QUERIES
-        .iter()
-        .filter(|q| q.name != "callers")
-    {
-        let csv = answer(&recording, &["query", query.name, "--format", "csv"]);
-        let described = |column: &str| {
-            let mut lines = query.sql.lines().filter(|line| line.starts_with("--   "));
-            lines.any(|line| {
-                let names = line.trim_start_matches("--").trim_start();
-                let names = names.split("  ").next().unwrap_or_default();
-                names.split(", ").any(|name| name == column)
-            })
-        };
-        for column in csv.lines().next().unwrap().split(',') {
-            assert!(described(column), "{}: {column}", query.name);
-        }
+fn what_changed_between_two_recordings_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = |story: Story, at_us: i64| {
+        let at = |s: i64| json!({"ts_ns": at_us * 1_000 + s * 1_000_000_000, "time": at_us + s});
+        story.row("clock", at(0)).row("clock", at(60))
+    };
+    clock(host(), 20_000_000_000).write(dir.path(), "a");
+    let mut after = Story::new("web1")
+        .running(1, 0, "systemd", "/sbin/init")
+        .running(50, 1, "cron", "/usr/sbin/cron");
+    for at in 0..9 {
+        after = after.run(at * 100, 50, 70 + at as i32, &["/bin/sh", "-c", "echo hi"]);
     }
+    let after = after.run(2_000, 50, 90, &["/bin/date"]);
+    clock(after, 30_000_000_000).write(dir.path(), "b");
+    let found = rows(dir.path(), &["changed_commands"]);
+    let told: Vec<Value> = found
+        .iter()
+        .map(|row| {
+            json!([
+                row["change"],
+                row["comm"],
+                row["execs_before"],
+                row["execs_after"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        json!(told),
+        json!([["more", "sh", 3, 9], ["new", "date", 0, 1]])
+    );
+}
+
+#[test]
+fn secrets_in_arguments_are_found() {
+    let secrets = [
+        ["curl", "-H", "Authorization: Bearer abcdefgh12345"],
+        ["mysql", "--password=hunter22", "db"],
+        ["psql", "postgres://bob:hunter22@db/x", "-q"],
+        ["aws", "AKIAIOSFODNN7EXAMPLE", "s3"],
+    ];
+    let mut story = Story::new("web1").running(1, 0, "systemd", "/sbin/init");
+    for (at, argv) in secrets.iter().enumerate() {
+        story = story.run(10 * at as i64, 1, 60 + at as i32, argv);
+    }
+    story = story.run(
+        900,
+        1,
+        80,
+        &["/bin/ls", "--token-file", "x", "https://host/a@b"],
+    );
+    let (_dir, recording) = recorded(story);
+    let found = rows(&recording, &["secrets_in_argv"]);
+    let kinds: Vec<&Value> = found.iter().map(|row| &row["comm"]).collect();
+    assert_eq!(json!(kinds), json!(["aws", "curl", "psql", "mysql"]));
 }
 
 #[test]

@@ -148,3 +148,29 @@ fn events_are_replayed_in_order_with_arguments_quoted() {
     let all = answer(&recording, &["replay", "--all"]);
     assert!(all.contains("cpu-clock in task"), "{all}");
 }
+
+#[test]
+fn events_are_replayed_as_rows_too() {
+    let (_dir, recording) = recorded(host());
+    let text = answer(&recording, &["replay", "--format", "json"]);
+    let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let told: Vec<Value> = rows
+        .iter()
+        .map(|row| json!([row["event"], row["pid"], row["cmdline"]]))
+        .collect();
+    let date = |pid: i32| json!(["exec", pid, "/bin/date +%s"]);
+    let bash = json!(["exec", 200, "/bin/bash"]);
+    assert_eq!(
+        json!(told),
+        json!([date(100), date(101), date(102), date(103), bash])
+    );
+    assert_eq!(rows[0]["time"], json!("2026-01-02T13:00:00.001Z"));
+    // A recording that has ended is followed to its end at once.
+    let followed = answer(&recording, &["replay", "--follow", "--format", "json"]);
+    assert_eq!(followed, text);
+    let fast = answer(
+        &recording,
+        &["replay", "--speed", "100000", "--format", "json"],
+    );
+    assert_eq!(fast, text);
+}

@@ -179,6 +179,12 @@ impl Recorder {
         Err(io::Error::other("the recorder does not begin"))
     }
 
+    /// The recording in progress.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.dir.path().join("x.whence")
+    }
+
     /// Sends a signal, waits for the end, and gives what was recorded.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! `whence info`: what is in a recording, and how complete it is.
 
+mod unresolved;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,11 +24,12 @@ use crate::render::text;
 ///
 /// # Errors
 /// If it is no recording, or nothing of it can be read.
-pub fn run(args: &Info) -> Result<()> {
-    let recordings = super::open(&args.source)?;
-    let mut answer = Answer::begin(args.output.format, &recordings)?;
+pub async fn run(args: &Info) -> Result<()> {
+    let session = super::session(&args.source, false)?;
+    let recordings = &session.recordings;
+    let mut answer = Answer::begin(args.output.format, recordings)?;
     if !args.output.format.is_human() {
-        let rows = rows(&recordings)?;
+        let rows = rows(recordings)?;
         answer.rows(&rows.schema(), &[rows])?;
         return answer.finish();
     }
@@ -40,6 +43,9 @@ pub fn run(args: &Info) -> Result<()> {
         for line in tables(recording) {
             answer.line(&line)?;
         }
+    }
+    for line in unresolved::lines(&session, answer.screen).await? {
+        answer.line(&line)?;
     }
     answer.finish()
 }

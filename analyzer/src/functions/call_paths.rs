@@ -11,12 +11,12 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{MemTable, Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::plan_err;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::scalar::ScalarValue;
 
-use super::Shared;
+use super::{Shared, external};
 use crate::paths::samples::{Filter, aggregate};
 use crate::paths::select::{Cut, Selection, select};
 use crate::stacks::Stacks;
@@ -69,15 +69,20 @@ impl TableProvider for Into {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let recordings = &self.shared.recordings;
-        let external = |e: crate::Error| DataFusionError::Execution(e.to_string());
         let weighted = aggregate(state, recordings, &Filter::default())
             .await
             .map_err(external)?;
         let mut stacks = Stacks::load(recordings).map_err(external)?;
         let cut = Cut::default();
-        let selection =
-            select(&weighted, &mut stacks, &self.function, None, cut).map_err(external)?;
-        let table = MemTable::try_new(schema(), vec![vec![rows(&selection, &stacks)?]])?;
+        let rows = match select(&weighted, &mut stacks, &self.function, None, cut) {
+            Ok(selection) => rows(&selection, &stacks)?,
+            Err(crate::Error::Nothing(text)) => {
+                self.shared.note(text);
+                RecordBatch::new_empty(schema())
+            }
+            Err(e) => return Err(external(e)),
+        };
+        let table = MemTable::try_new(schema(), vec![vec![rows]])?;
         table.scan(state, projection, filters, limit).await
     }
 }

@@ -1,140 +1,126 @@
-//! Functions of one row.
+//! Functions of one row: what they are called, what they take and give.
+
+mod chains;
+mod readable;
+mod text;
+mod time;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, StringBuilder};
-use arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::cast::{as_list_array, as_string_array};
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use whence_schemas::quote;
+use datafusion::scalar::ScalarValue;
 
 use super::Shared;
 
-/// `cmdline(argv)`: the arguments quoted as a shell needs them.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Cmdline {
-    signature: Signature,
-}
+/// What a function makes of columns of equal length.
+type Call = fn(&Shared, &[ArrayRef]) -> Result<ArrayRef>;
 
-impl Cmdline {
-    pub(super) fn new() -> Self {
-        Self {
-            signature: Signature::array(Volatility::Immutable),
-        }
-    }
-}
-
-impl ScalarUDFImpl for Cmdline {
-    fn name(&self) -> &'static str {
-        "cmdline"
-    }
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
-    }
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let array = args.args[0].to_array(args.number_rows)?;
-        let lists = as_list_array(&array)?;
-        let mut lines = StringBuilder::new();
-        for row in 0..lists.len() {
-            if lists.is_null(row) {
-                lines.append_null();
-                continue;
-            }
-            let argv = lists.value(row);
-            let argv = as_string_array(&argv)?;
-            let argv = argv.iter().flatten().map(str::as_bytes);
-            lines.append_value(quote::command_line(argv));
-        }
-        Ok(ColumnarValue::Array(Arc::new(lines.finish())))
-    }
-}
-
-/// `basename(path)`: what follows the last slash.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Basename {
-    signature: Signature,
-}
-
-impl Basename {
-    pub(super) fn new() -> Self {
-        Self {
-            signature: Signature::exact(vec![DataType::Utf8], Volatility::Immutable),
-        }
-    }
-}
-
-impl ScalarUDFImpl for Basename {
-    fn name(&self) -> &'static str {
-        "basename"
-    }
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
-    }
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let array = args.args[0].to_array(args.number_rows)?;
-        let paths = as_string_array(&array)?;
-        let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-        let names: arrow::array::StringArray = paths.iter().map(|path| path.map(name)).collect();
-        Ok(ColumnarValue::Array(Arc::new(names)))
-    }
-}
-
-/// `stack_text(stack_id)`: the functions of a call path, root first, separated
-/// by `;`.
+/// A function of one row.
 #[derive(Debug)]
-pub(super) struct StackText {
+struct Function {
+    name: &'static str,
     signature: Signature,
+    returns: fn(&[DataType]) -> DataType,
+    call: Call,
     shared: Arc<Shared>,
 }
 
-impl StackText {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            signature: Signature::exact(vec![DataType::Int64], Volatility::Stable),
-            shared,
-        }
-    }
-}
-
-impl PartialEq for StackText {
+impl PartialEq for Function {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
+        self.name == other.name && Arc::ptr_eq(&self.shared, &other.shared)
     }
 }
 
-impl Eq for StackText {}
+impl Eq for Function {}
 
-impl Hash for StackText {
+impl Hash for Function {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.shared).hash(state);
+        self.name.hash(state);
     }
 }
 
-impl ScalarUDFImpl for StackText {
-    fn name(&self) -> &'static str {
-        "stack_text"
+impl ScalarUDFImpl for Function {
+    fn name(&self) -> &str {
+        self.name
     }
     fn signature(&self) -> &Signature {
         &self.signature
     }
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok((self.returns)(types))
     }
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let stacks = self.shared.stacks()?;
-        let array = args.args[0].to_array(args.number_rows)?;
-        let ids = array.as_primitive::<Int64Type>();
-        let texts: arrow::array::StringArray = ids.iter().map(|id| stacks.text(id?)).collect();
-        Ok(ColumnarValue::Array(Arc::new(texts) as ArrayRef))
+        let is_constant = |arg: &ColumnarValue| matches!(arg, ColumnarValue::Scalar(_));
+        let is_constant = args.args.iter().all(is_constant);
+        let columns = ColumnarValue::values_to_arrays(&args.args)?;
+        let result = (self.call)(&self.shared, &columns)?;
+        match is_constant && result.len() == 1 {
+            true => ScalarValue::try_from_array(&result, 0).map(ColumnarValue::Scalar),
+            false => Ok(ColumnarValue::Array(result)),
+        }
     }
+}
+
+/// All of them, over these recordings.
+pub(super) fn all(shared: &Arc<Shared>) -> Vec<ScalarUDF> {
+    let text: fn(&[DataType]) -> DataType = |_| DataType::Utf8;
+    let define = |name, signature, returns, call| {
+        ScalarUDF::new_from_impl(Function {
+            name,
+            signature,
+            returns,
+            call,
+            shared: Arc::clone(shared),
+        })
+    };
+    let of = |types: Vec<DataType>| Signature::exact(types, Volatility::Stable);
+    let of_text = || of(vec![DataType::Utf8]);
+    let of_int = || of(vec![DataType::Int64]);
+    let of_process = || of(vec![DataType::Utf8, DataType::Int64]);
+    vec![
+        define("basename", of_text(), text, text::basename),
+        define(
+            "boot_ns",
+            time::boot_ns_signature(),
+            |_| DataType::Int64,
+            time::boot_ns,
+        ),
+        define("chain_text", of_process(), text, chains::chain_text),
+        define(
+            "cmdline",
+            Signature::array(Volatility::Immutable),
+            text,
+            text::cmdline,
+        ),
+        define("errno_name", of_int(), text, readable::errno_name),
+        define("format_bytes", of_int(), text, readable::format_bytes),
+        define("format_duration", of_int(), text, readable::format_duration),
+        define("signal_name", of_int(), text, readable::signal_name),
+        define(
+            "stack_functions",
+            of_int(),
+            chains::list_of_text,
+            chains::stack_functions,
+        ),
+        define("stack_text", of_int(), text, chains::stack_text),
+        define("systemd_unit", of_text(), text, text::systemd_unit),
+        define(
+            "time_bucket",
+            time::bucket_signature(),
+            time::bucket_type,
+            time::time_bucket,
+        ),
+        define(
+            "wall_time",
+            of_process(),
+            |_| time::wall_type(),
+            time::wall_time,
+        ),
+    ]
 }

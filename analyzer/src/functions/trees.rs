@@ -1,19 +1,25 @@
 //! `process_tree(upid)`, `descendants(upid)` and `ancestors(upid)`: parts of
 //! the forest as rows.
 //!
-//! A second argument names the boot. Without it, the part of each boot that has
-//! such a process is given; rows carry `boot_id` and `host`, so they join.
+//! A subquery may say where to begin. A second argument names the boot; without
+//! it, the part of each boot that has such a process is given. Rows carry
+//! `boot_id` and `host`, so they join.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, AsArray as _, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion::catalog::{MemTable, TableFunctionArgs, TableFunctionImpl, TableProvider};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::catalog::{MemTable, Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::plan_err;
 use datafusion::error::Result;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
+use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::scalar::ScalarValue;
 
 use super::Shared;
@@ -66,24 +72,32 @@ impl TreeFunction {
 
 impl TableFunctionImpl for TreeFunction {
     fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
-        let (upid, boot) = arguments(self.walk, args.exprs())?;
-        let forests = self.shared.forests()?;
-        let batches = forests
-            .iter()
-            .filter(|forest| boot.as_ref().is_none_or(|b| *b == forest.boot.boot_id))
-            .filter_map(|forest| {
-                let node = forest.node_of(upid)?;
-                Some(batch(forest, &self.walk.nodes(forest, node)))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Arc::new(MemTable::try_new(schema(), vec![batches])?))
+        let (roots, boot_id) = arguments(self.walk, args.exprs())?;
+        Ok(Arc::new(Part {
+            walk: self.walk,
+            roots,
+            boot_id,
+            shared: Arc::clone(&self.shared),
+        }))
     }
 }
 
-fn arguments(walk: Walk, exprs: &[Expr]) -> Result<(i64, Option<String>)> {
-    let upid = match exprs.first() {
-        Some(Expr::Literal(ScalarValue::Int64(Some(upid)), _)) => Some(*upid),
-        Some(Expr::Literal(ScalarValue::UInt64(Some(upid)), _)) => i64::try_from(*upid).ok(),
+/// Where a walk begins.
+#[derive(Clone, Debug)]
+enum Roots {
+    /// At one process.
+    One(i64),
+    /// At each process that a subquery gives.
+    Asked(Arc<LogicalPlan>),
+}
+
+fn arguments(walk: Walk, exprs: &[Expr]) -> Result<(Roots, Option<String>)> {
+    let roots = match exprs.first() {
+        Some(Expr::Literal(ScalarValue::Int64(Some(upid)), _)) => Some(Roots::One(*upid)),
+        Some(Expr::Literal(ScalarValue::UInt64(Some(upid)), _)) => {
+            i64::try_from(*upid).ok().map(Roots::One)
+        }
+        Some(Expr::ScalarSubquery(asked)) => Some(Roots::Asked(Arc::clone(&asked.subquery))),
         _ => None,
     };
     let boot = match exprs.get(1) {
@@ -91,12 +105,74 @@ fn arguments(walk: Walk, exprs: &[Expr]) -> Result<(i64, Option<String>)> {
         Some(Expr::Literal(ScalarValue::Utf8(Some(boot)), _)) => Some(Some(boot.clone())),
         Some(_) => None,
     };
-    match (upid, boot, exprs.len()) {
-        (Some(upid), Some(boot), 1..=2) => Ok((upid, boot)),
-        _ => plan_err!(
-            "{}(upid [, boot_id]) needs a number and a text, both written out",
-            walk.name()
-        ),
+    match (roots, boot, exprs.len()) {
+        (Some(roots), Some(boot), 1..=2) => Ok((roots, boot)),
+        _ => {
+            let name = walk.name();
+            plan_err!(
+                "{name}(upid [, boot_id]) needs a number, or a subquery as in \
+                 {name}((SELECT upid FROM process WHERE pid = 1)), and a text written out"
+            )
+        }
+    }
+}
+
+/// Part of the forest, found when it is read.
+#[derive(Debug)]
+struct Part {
+    walk: Walk,
+    roots: Roots,
+    boot_id: Option<String>,
+    shared: Arc<Shared>,
+}
+
+impl Part {
+    /// The processes where the walk begins, each once, in order.
+    async fn upids(&self, state: &dyn Session) -> Result<Vec<i64>> {
+        let plan = match &self.roots {
+            Roots::One(upid) => return Ok(vec![*upid]),
+            Roots::Asked(plan) => state.create_physical_plan(plan).await?,
+        };
+        let mut upids = BTreeSet::new();
+        for batch in collect(plan, state.task_ctx()).await? {
+            let column = cast(batch.column(0), &DataType::Int64)?;
+            upids.extend(column.as_primitive::<Int64Type>().iter().flatten());
+        }
+        Ok(upids.into_iter().collect())
+    }
+}
+
+#[async_trait]
+impl TableProvider for Part {
+    fn schema(&self) -> SchemaRef {
+        schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Temporary
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let upids = self.upids(state).await?;
+        let forests = self.shared.forests()?;
+        let boot = self.boot_id.as_ref();
+        let of_boot = |forest: &&Forest| boot.is_none_or(|b| *b == forest.boot.boot_id);
+        let mut batches = Vec::new();
+        for forest in forests.iter().filter(of_boot) {
+            for upid in &upids {
+                if let Some(node) = forest.node_of(*upid) {
+                    batches.push(batch(forest, *upid, &self.walk.nodes(forest, node))?);
+                }
+            }
+        }
+        let table = MemTable::try_new(schema(), vec![batches])?;
+        table.scan(state, projection, filters, limit).await
     }
 }
 
@@ -117,10 +193,11 @@ fn schema() -> SchemaRef {
         Field::new("source", DataType::Utf8, false),
         Field::new("boot_id", DataType::Utf8, false),
         Field::new("host", DataType::Utf8, false),
+        Field::new("root_upid", DataType::Int64, false),
     ]))
 }
 
-fn batch(forest: &Forest, nodes: &[(u32, i32)]) -> Result<RecordBatch> {
+fn batch(forest: &Forest, root_upid: i64, nodes: &[(u32, i32)]) -> Result<RecordBatch> {
     let each = || nodes.iter().map(|(node, _)| *node);
     let ints = |of: &dyn Fn(u32) -> Option<i64>| Arc::new(Int64Array::from_iter(each().map(of)));
     let ints32 = |of: &dyn Fn(u32) -> Option<i32>| Arc::new(Int32Array::from_iter(each().map(of)));
@@ -150,6 +227,7 @@ fn batch(forest: &Forest, nodes: &[(u32, i32)]) -> Result<RecordBatch> {
         )),
         text(&forest.boot.boot_id),
         text(&forest.boot.host),
+        ints(&|_| Some(root_upid)),
     ];
     Ok(RecordBatch::try_new(schema(), columns)?)
 }

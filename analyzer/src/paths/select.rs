@@ -71,6 +71,19 @@ pub struct Context {
     pub comms: Vec<(String, i64)>,
 }
 
+/// What a name stands for.
+#[derive(Debug)]
+pub struct Choice {
+    /// The kind of event that answers.
+    pub event: String,
+    /// Whether the name is that of the event.
+    pub is_event: bool,
+    /// The function of that name.
+    pub target: Function,
+    /// Other kinds of events that have paths into it, with how many.
+    pub others: Vec<(String, i64)>,
+}
+
 /// Chooses and merges.
 ///
 /// # Errors
@@ -82,8 +95,31 @@ pub fn select(
     event: Option<&str>,
     cut: Cut,
 ) -> Result<Selection> {
+    let choice = choose(rows, stacks, function, event)?;
+    let mut selection = merge(
+        rows,
+        stacks,
+        &choice.event,
+        choice.is_event,
+        choice.target,
+        cut,
+    );
+    selection.others = choice.others;
+    Ok(selection)
+}
+
+/// Chooses the event that answers for a name.
+///
+/// # Errors
+/// [`Error::Nothing`] with near names if there is no such function or event.
+pub fn choose(
+    rows: &[Weighted],
+    stacks: &mut Stacks,
+    function: &str,
+    event: Option<&str>,
+) -> Result<Choice> {
     let target = stacks.intern(short(function));
-    let events: BTreeSet<&str> = rows.iter().map(|row| row.event.as_str()).collect();
+    let events: BTreeSet<&str> = rows.iter().map(|row| &*row.event).collect();
     let of_name: Vec<&str> = events
         .iter()
         .copied()
@@ -91,7 +127,7 @@ pub fn select(
         .collect();
     let mut passing: BTreeMap<&str, i64> = BTreeMap::new();
     for row in rows {
-        let named = of_name.contains(&row.event.as_str());
+        let named = of_name.contains(&&*row.event);
         if named || passes(stacks, row, target) {
             *passing.entry(&row.event).or_default() += row.samples;
         }
@@ -105,19 +141,18 @@ pub fn select(
             .or_else(|| passing.iter().max_by_key(|(_, n)| **n).map(|(e, _)| *e))
             .ok_or_else(|| unknown(stacks, &events, function))?,
     };
-    if !passing.contains_key(chosen) {
+    if passing.remove(chosen).is_none() {
         return Err(Error::Nothing(format!(
             "no stack of {chosen} passes through {function}"
         )));
     }
-    let is_event = of_name.contains(&chosen);
-    let mut selection = merge(rows, stacks, chosen, is_event, target, cut);
-    passing.remove(chosen);
-    selection.others = passing
-        .into_iter()
-        .map(|(event, samples)| (event.to_owned(), samples))
-        .collect();
-    Ok(selection)
+    let other = |(event, samples): (&str, i64)| (event.to_owned(), samples);
+    Ok(Choice {
+        event: chosen.to_owned(),
+        is_event: of_name.contains(&chosen),
+        target,
+        others: passing.into_iter().map(other).collect(),
+    })
 }
 
 fn merge(
@@ -276,6 +311,18 @@ fn path(
     }
     let passes = end_at(stacks, &mut path, target);
     (passes || is_event).then_some(path)
+}
+
+/// The path of a row as it happened, root first: the program and then the
+/// kernel, or an interrupt alone.
+#[must_use]
+pub fn whole_path(stacks: &Stacks, row: &Weighted) -> Vec<Function> {
+    let kernel = row.kernel.map_or(&[][..], |id| stacks.functions(id));
+    let user = row.user.map_or(&[][..], |id| stacks.functions(id));
+    match &*row.context == "task" {
+        true => [user, kernel].concat(),
+        false => kernel[entry(stacks, kernel)..].to_vec(),
+    }
 }
 
 /// Where in a kernel stack the interrupt begins: 0 if that is not known.

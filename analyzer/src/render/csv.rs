@@ -28,6 +28,10 @@ impl<'a> Csv<'a> {
         Ok(())
     }
 
+    pub(super) fn flush(&mut self) -> Result<()> {
+        self.out.flush().map_err(Error::output)
+    }
+
     pub(super) fn finish(self) -> Result<()> {
         self.out.flush().map_err(Error::output)
     }

@@ -34,6 +34,10 @@ impl<'a> Json<'a> {
         Ok(())
     }
 
+    pub(super) fn flush(&mut self) -> Result<()> {
+        self.out.flush().map_err(Error::output)
+    }
+
     pub(super) fn finish(self) -> Result<()> {
         let end = if self.rows == 0 { "[]\n" } else { "\n]\n" };
         write!(self.out, "{end}")

@@ -68,6 +68,18 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Shows what was written so far, where the format has lines.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn flush(&mut self) -> Result<()> {
+        match &mut self.0 {
+            Sink::Json(json) => json.flush(),
+            Sink::Csv(csv) => csv.flush(),
+            Sink::Table(_) | Sink::Parquet(_) | Sink::Arrow(_) => Ok(()),
+        }
+    }
+
     /// Writes what is still held back, and the end.
     ///
     /// # Errors

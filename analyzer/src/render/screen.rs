@@ -1,9 +1,11 @@
-//! Where an answer is written to: how wide it is and whether it has colours.
+//! Where an answer is written to: how large it is and whether it has colours.
 
 use std::io::IsTerminal as _;
 
 /// Columns where the width is not known.
 const DEFAULT_WIDTH: usize = 100;
+/// Rows where the height is not known.
+const DEFAULT_HEIGHT: usize = 24;
 /// Columns of a line that nobody looks at on a terminal.
 const LINE_ELSEWHERE: usize = 200;
 /// Columns below which nothing is laid out any narrower.
@@ -14,6 +16,8 @@ const LEAST_WIDTH: usize = 40;
 pub struct Screen {
     /// Columns.
     pub width: usize,
+    /// Rows.
+    pub height: usize,
     /// Whether a person looks at it.
     pub is_terminal: bool,
     /// Whether it shows colours.
@@ -26,14 +30,16 @@ impl Screen {
     #[must_use]
     pub fn stdout() -> Self {
         let is_terminal = std::io::stdout().is_terminal();
-        let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+        let number = |name| std::env::var(name).ok().and_then(|n| n.parse().ok());
+        let (columns, rows) = terminal_size();
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
         Self {
-            width: columns
-                .or_else(terminal_width)
+            width: number("COLUMNS")
+                .or(columns)
                 .unwrap_or(DEFAULT_WIDTH)
                 .max(LEAST_WIDTH),
+            height: number("LINES").or(rows).unwrap_or(DEFAULT_HEIGHT),
             is_terminal,
             colour: is_terminal && !dumb && !no_colour,
         }
@@ -76,7 +82,8 @@ impl Screen {
     }
 }
 
-fn terminal_width() -> Option<usize> {
+/// Columns and rows, where they are known.
+fn terminal_size() -> (Option<usize>, Option<usize>) {
     // SAFETY: TIOCGWINSZ fills a winsize, which is plain integers; a file
     // descriptor that is no terminal is an error and leaves it zeroed.
     let size = unsafe {
@@ -84,5 +91,9 @@ fn terminal_width() -> Option<usize> {
         let result = libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size);
         (result == 0).then_some(size)
     };
-    size.map(|s| usize::from(s.ws_col)).filter(|w| *w > 0)
+    let known = |n: u16| Some(usize::from(n)).filter(|n| *n > 0);
+    match size {
+        Some(size) => (known(size.ws_col), known(size.ws_row)),
+        None => (None, None),
+    }
 }

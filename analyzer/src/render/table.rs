@@ -1,8 +1,10 @@
 //! Rows in aligned columns. The first rows are held back to find the widths;
 //! the rest follow as they come.
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray as _, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
+
+use whence_schemas::quote::printable;
 
 use super::Screen;
 use super::rows::{Out, cells};
@@ -41,6 +43,9 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if self.is_plan() {
+            return self.plan(batch);
+        }
         let mut rows = cells(batch, TIMES)?;
         for row in &mut rows {
             for (cell, field) in row.iter_mut().zip(self.schema.fields()) {
@@ -68,7 +73,7 @@ impl<'a> Table<'a> {
     fn shape(&self, cell: &mut String, data_type: &DataType) {
         if data_type.is_floating() {
             rounded(cell);
-        } else if !is_whole(data_type) && !self.is_plan() {
+        } else if !is_whole(data_type) {
             let widest = match self.screen.is_terminal {
                 true => WIDEST_ON_TERMINAL,
                 false => WIDEST,
@@ -77,10 +82,26 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Whether the rows are those of EXPLAIN, which are of no use if cut.
+    /// Whether the rows are those of EXPLAIN, which are lines of text.
     fn is_plan(&self) -> bool {
-        let first = self.schema.fields().first();
-        first.is_some_and(|field| field.name() == "plan_type")
+        let names = self.schema.fields().iter().map(|field| field.name());
+        names.eq(["plan_type", "plan"])
+    }
+
+    fn plan(&mut self, batch: &RecordBatch) -> Result<()> {
+        let text = |column: usize| batch.column(column).as_string_opt::<i32>();
+        let (Some(types), Some(plans)) = (text(0), text(1)) else {
+            return Ok(());
+        };
+        for row in 0..batch.num_rows() {
+            let title = self.screen.bold(&printable(types.value(row)));
+            writeln!(self.out, "{title}").map_err(Error::output)?;
+            for line in plans.value(row).lines() {
+                writeln!(self.out, "  {}", printable(line)).map_err(Error::output)?;
+            }
+        }
+        self.widths = Some(Vec::new());
+        Ok(())
     }
 
     fn begin(&mut self) -> Result<()> {

@@ -15,6 +15,7 @@ mod life;
 mod loss;
 mod places;
 mod probes;
+mod queries;
 mod redact;
 mod stacks;
 mod stories;
@@ -90,6 +91,7 @@ fn main() {
         waits::TESTS,
         ways::TESTS,
         places::TESTS,
+        queries::TESTS,
         redact::TESTS,
         probes::TESTS,
         before::TESTS,
