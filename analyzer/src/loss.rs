@@ -68,6 +68,16 @@ impl Completeness {
                 ),
             });
         }
+        for gap in &recording.manifest.gaps {
+            let clock = recording.manifest.clock;
+            let time = |ns| time_of_day(clock.wall_us(ns));
+            self.warnings.push(format!(
+                "missing: all events between {} and {}: {}",
+                time(gap.from_ns),
+                time(gap.to_ns),
+                printable(&gap.reason)
+            ));
+        }
         for missing in &recording.manifest.missing {
             self.warnings
                 .push(format!("missing: {}", printable(missing)));

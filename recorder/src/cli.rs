@@ -9,8 +9,11 @@ use whence_schemas::layout;
 use whence_schemas::redact::Rules;
 
 use crate::config::{Config, Unwind};
+use crate::flight::Keep;
 use crate::guard::Bounds;
 use crate::probes::Spec;
+use crate::trigger::Trigger;
+use crate::units::{duration, size};
 use crate::{clock, host};
 
 /// Records who starts which programs on this host, and call paths, into Parquet.
@@ -80,6 +83,33 @@ pub struct Args {
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub segment: Duration,
 
+    /// Keep only the newest time, or size, or both, as in 10m,1GB: a flight
+    /// recorder. It goes on in the same directory when it is started again
+    #[arg(long, value_name = "TIME,SIZE", conflicts_with = "max_size")]
+    pub flight_recorder: Option<Keep>,
+
+    /// Keep what the flight recorder has, beside its directory, when this happens:
+    /// exec:PATTERN (command line), exit:NAME[:STATUS], probe:EVENT; * stands for
+    /// any text; may be repeated. SIGUSR1 does the same
+    #[arg(long = "trigger", value_name = "EVENT", requires = "flight_recorder")]
+    pub triggers: Vec<Trigger>,
+
+    /// Make a recording of what the flight recorder in DIR has, and end
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["flight_recorder", "command", "duration"])]
+    pub snapshot_of: Option<PathBuf>,
+
+    /// Take stacks of the recorder itself too
+    #[arg(long)]
+    pub include_self: bool,
+
+    /// Say what can be recorded on this host, what not, and what would enable it
+    #[arg(long, conflicts_with_all = ["snapshot_of", "command"])]
+    pub doctor: bool,
+
+    /// How --doctor answers
+    #[arg(long, value_enum, default_value = "text", requires = "doctor")]
+    pub format: DoctorFormat,
+
     /// Most that the recording may take on disk, such as 500MB: stacks stop when four
     /// fifths are used, and the recording ends when all is [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -132,6 +162,15 @@ fn rings_resident(kib: u32) -> u64 {
     4 * 1024 * u64::from(kib)
 }
 
+/// The values of `--format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum DoctorFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
 /// The values of `--unwind`.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum UnwindArg {
@@ -169,7 +208,14 @@ impl Args {
             redact: self.redact,
             print: self.print,
             fail_on_loss: self.fail_on_loss,
-            segment: self.segment,
+            // A part cannot be shorter than a segment.
+            segment: match &self.flight_recorder {
+                Some(keep) => self.segment.min(keep.part()),
+                None => self.segment,
+            },
+            flight_recorder: self.flight_recorder,
+            triggers: self.triggers,
+            include_self: self.include_self,
             bounds: Bounds {
                 max_memory: self.max_memory.unwrap_or(OWN_MEMORY + rings),
                 max_size: self.max_size,
@@ -193,47 +239,6 @@ fn default_output() -> PathBuf {
     let seconds = clock::read().real_ns / 1_000_000_000;
     let time = whence_schemas::line::file_time(seconds);
     format!("{host}-{time}.{}", layout::EXTENSION).into()
-}
-
-/// A length of time with a unit: `500ms`, `30s`, `10m`, `2h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: f64 = digits
-        .parse()
-        .map_err(|_| "a time is a number and a unit, as in 30s, 10m or 2h".to_owned())?;
-    let unit = match &text[digits.len()..] {
-        "us" => 0.000_001,
-        "ms" => 0.001,
-        "s" | "" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        "d" => 86400.0,
-        unit => {
-            return Err(format!(
-                "{unit} is no unit of time; use us, ms, s, m, h or d"
-            ));
-        }
-    };
-    match Duration::try_from_secs_f64(number * unit) {
-        Ok(time) if time > Duration::ZERO => Ok(time),
-        _ => Err("it must be longer than nothing".into()),
-    }
-}
-
-/// A number of bytes, with a unit or without: `500MB`, `2GiB`.
-fn size(text: &str) -> Result<u64, String> {
-    let upper = text.to_ascii_uppercase();
-    let digits = upper.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &upper[digits.len()..] {
-        "" | "B" => 1,
-        "K" | "KB" | "KIB" => 1 << 10,
-        "M" | "MB" | "MIB" => 1 << 20,
-        "G" | "GB" | "GIB" => 1 << 30,
-        "T" | "TB" | "TIB" => 1 << 40,
-        _ => return Err("a size is a number and a unit, as in 500MB or 2GB".into()),
-    };
-    let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit));
-    bytes.ok_or_else(|| "a size is a number and a unit, as in 500MB or 2GB".into())
 }
 
 fn ring_kib(text: &str) -> Result<u32, String> {
@@ -267,25 +272,6 @@ mod tests {
         let args = Args::parse_from(["whence-record", "-d", "1m", "--", "ls", "-d", "--help"]);
         assert_eq!(args.command, ["ls", "-d", "--help"]);
         assert_eq!(args.duration, Some(Duration::from_secs(60)));
-    }
-
-    #[test]
-    fn times_need_a_known_unit_and_some_length() {
-        assert_eq!(duration("1.5h"), Ok(Duration::from_secs(5400)));
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        for wrong in ["", "s", "5 parsecs", "-1s", "0s", "1e400s", "nan"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn sizes_are_read_as_people_write_them() {
-        assert_eq!(size("500MB"), Ok(500 << 20));
-        assert_eq!(size("2gib"), Ok(2 << 30));
-        assert_eq!(size("17"), Ok(17));
-        for wrong in ["", "MB", "-1", "1.5GB", "9 parsecs", "99999999999T"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use whence_schemas::redact::Rules;
 
+use crate::flight::Keep;
 use crate::guard::Bounds;
 use crate::probes::Spec;
+use crate::trigger::Trigger;
 
 /// How call paths of user code are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,12 @@ pub struct Config {
     pub fail_on_loss: bool,
     /// How often segments are closed: the most that a crash can lose.
     pub segment: Duration,
+    /// Keep only the newest.
+    pub flight_recorder: Option<Keep>,
+    /// Events upon which a flight recorder keeps what it has.
+    pub triggers: Vec<Trigger>,
+    /// Take stacks of the recorder itself too.
+    pub include_self: bool,
     /// Bounds of memory and disk.
     pub bounds: Bounds,
     /// Size of each ring in bytes, a power of two.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use whence_schemas::lock::Lock;
 use whence_schemas::manifest::Manifest;
 use whence_schemas::segment::sync_dir;
-use whence_schemas::{Error, Result, TABLES};
+use whence_schemas::{Error, Result, TABLES, layout};
 
 /// Makes the directory of a new recording, with a folder per table and the
 /// manifest, and takes the lock on it. Whoever looks sees all of that or nothing.
@@ -19,6 +19,18 @@ use whence_schemas::{Error, Result, TABLES};
 /// # Errors
 /// If it exists or cannot be made, or others can write where it shall be.
 pub fn create(dir: &Path, manifest: &Manifest) -> Result<Lock> {
+    create_with(dir, manifest, |_| Ok(()))
+}
+
+/// As [`create`], with what `fill` puts into it while it has its temporary name.
+///
+/// # Errors
+/// As [`create`], and what `fill` gives.
+pub fn create_with(
+    dir: &Path,
+    manifest: &Manifest,
+    fill: impl FnOnce(&Path) -> Result<()>,
+) -> Result<Lock> {
     let parent = parent(dir);
     refuse_shared(&parent)?;
     if fs::symlink_metadata(dir).is_ok() {
@@ -28,7 +40,8 @@ pub fn create(dir: &Path, manifest: &Manifest) -> Result<Lock> {
     }
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let unfinished = parent.join(format!(".{name}.{}.tmp", std::process::id()));
-    let made = fill(&unfinished, manifest)
+    let made = make(&unfinished, manifest)
+        .and_then(|()| fill(&unfinished))
         .and_then(|()| Lock::take(&unfinished))
         .and_then(|lock| {
             rename_new(&unfinished, dir).map_err(Error::io("create", dir))?;
@@ -42,14 +55,14 @@ pub fn create(dir: &Path, manifest: &Manifest) -> Result<Lock> {
     Ok(lock)
 }
 
-fn fill(dir: &Path, manifest: &Manifest) -> Result<()> {
+fn make(dir: &Path, manifest: &Manifest) -> Result<()> {
     let mut builder = DirBuilder::new();
     builder.mode(0o700);
-    let make = |path: &Path| builder.create(path).map_err(Error::io("create", path));
-    make(dir)?;
+    let folder = |path: &Path| builder.create(path).map_err(Error::io("create", path));
+    folder(dir)?;
     TABLES
         .iter()
-        .try_for_each(|def| make(&dir.join(def.name)))?;
+        .try_for_each(|def| folder(&dir.join(def.name)))?;
     manifest.write(dir)
 }
 
@@ -93,6 +106,23 @@ pub fn reopen(dir: &Path) -> Result<Lock> {
         }
         () => Lock::take(dir),
     }
+}
+
+/// Removes a recording: its tables and its manifest. Whatever else is there
+/// stays, and the directory with it.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove(dir: &Path) -> Result<()> {
+    for def in TABLES {
+        let folder = dir.join(def.name);
+        if fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir()) {
+            fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
+        }
+    }
+    let manifest = layout::manifest(dir);
+    fs::remove_file(&manifest).map_err(Error::io("remove", &manifest))?;
+    fs::remove_dir(dir).map_err(Error::io("remove", dir))
 }
 
 /// Gives a folder its name, unless there is something of that name.

@@ -3,6 +3,7 @@
 //! said in a note.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use whence_schemas::loss;
 use whence_schemas::manifest::Manifest;
@@ -17,6 +18,8 @@ use crate::sink::Failure;
 const MEMORY: &str = "memory limit";
 /// Cause of what is held back after a failure to write.
 const WRITE: &str = "write failed";
+/// Least time between two attempts to make memory.
+const APART: Duration = Duration::from_secs(5);
 /// Tables whose rows can be done without: with those of any other, the recording
 /// ends.
 const BULKY: [&str; 5] = ["sample", "stack", "frame", "symbol", "mapping"];
@@ -39,6 +42,8 @@ pub struct Guard {
     room: Room,
     /// Whether something could not be written; bulk stays off then.
     failed: bool,
+    /// When memory was last made.
+    shed: Option<Instant>,
     /// What was said already.
     told: Vec<&'static str>,
 }
@@ -51,6 +56,7 @@ impl Guard {
             bounds,
             room: Room::new(dir, bounds.max_size, bounds.keep_free),
             failed: false,
+            shed: None,
             told: Vec::new(),
         }
     }
@@ -61,8 +67,12 @@ impl Guard {
         let level = || memory::level(memory::resident_bytes(), self.bounds.max_memory);
         match level() {
             memory::Level::High => {
-                pipeline.shed();
-                memory::trim();
+                // What was forgotten is read again: not over and over.
+                if self.shed.is_none_or(|at| at.elapsed() > APART) {
+                    self.shed = Some(Instant::now());
+                    pipeline.shed();
+                    memory::trim();
+                }
                 if level() == memory::Level::High && pipeline.valve.cause().is_none() {
                     self.close(MEMORY, pipeline, manifest);
                 }

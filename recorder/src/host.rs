@@ -38,6 +38,33 @@ pub fn boot_id() -> std::io::Result<String> {
     Ok(text.trim().to_owned())
 }
 
+/// The first two numbers of a kernel's release.
+#[must_use]
+pub fn version(release: &str) -> (u32, u32) {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut next = || numbers.next().and_then(|n| n.parse().ok()).unwrap_or(0);
+    (next(), next())
+}
+
+/// The content of a compressed file, if it can be read.
+#[must_use]
+pub fn gunzip(path: &str) -> Option<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let file = fs::File::open(path).ok()?;
+    let mut reader = flate2::read::GzDecoder::new(file).take(16 << 20);
+    reader.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// Whether there are CPUs that may come online later.
+#[must_use]
+pub fn has_offline_cpus() -> bool {
+    let read = |list| fs::read_to_string(format!("/sys/devices/system/cpu/{list}"));
+    let count = |list| read(list).map_or(0, |text| cpu_list(&text).len());
+    count("present") > count("online")
+}
+
 /// CPUs that are online, as `/sys/devices/system/cpu/online` lists them.
 #[must_use]
 pub fn cpus() -> Vec<u32> {
@@ -61,21 +88,17 @@ fn cpu_list(text: &str) -> Vec<u32> {
 /// CAP_SYS_ADMIN stands for the others, as it does in the kernel.
 #[must_use]
 pub fn missing_capabilities() -> Vec<&'static str> {
-    const SYS_ADMIN: u32 = 21;
-    const NEEDED: [(u32, &str); 2] = [(38, "CAP_PERFMON"), (39, "CAP_BPF")];
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())
-        .unwrap_or(0);
-    if effective & (1 << SYS_ADMIN) != 0 {
+    use crate::privilege::{BPF, CAPABILITIES, PERFMON, SYS_ADMIN, effective};
+    let bits = effective();
+    if bits & (1 << SYS_ADMIN) != 0 {
         return Vec::new();
     }
-    NEEDED
+    let needed = CAPABILITIES
         .iter()
-        .filter(|(bit, _)| effective & (1 << bit) == 0)
-        .map(|(_, name)| *name)
+        .filter(|c| [BPF, PERFMON].contains(&c.bit));
+    needed
+        .filter(|c| bits & (1 << c.bit) == 0)
+        .map(|c| c.name)
         .collect()
 }
 
@@ -164,6 +187,13 @@ fn os_name() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_release_begins_with_two_numbers() {
+        assert_eq!(version("6.18.44-fc-v595"), (6, 18));
+        assert_eq!(version("5.19"), (5, 19));
+        assert_eq!(version("odd"), (0, 0));
+    }
 
     #[test]
     fn cpu_lists_are_expanded() {

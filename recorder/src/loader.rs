@@ -268,6 +268,13 @@ impl Loaded {
         Ok(())
     }
 
+    /// Samples CPUs that have come online since.
+    pub fn follow_cpus(&mut self, cpus: &[u32]) {
+        if let Some(sampler) = &mut self.sampler {
+            sampler.follow(cpus, &self.skel.progs.on_cpu_sample);
+        }
+    }
+
     /// Ends all recording; what is on the rings stays there.
     pub fn detach(&mut self) {
         self.sampler = None;

@@ -115,7 +115,7 @@ pub struct Modules {
 }
 
 /// Memory for unwind tables; beyond it no more are read until some are let go.
-const MAX_TABLE_BYTES: usize = 32 << 20;
+const MAX_TABLE_BYTES: usize = 24 << 20;
 
 impl Modules {
     /// The executable mappings of a process, by address.

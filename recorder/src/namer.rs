@@ -11,6 +11,8 @@ use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{Input, Symbolizer};
 use crossbeam_channel::{Receiver, Sender};
 
+use crate::privilege;
+
 /// A frame that waits for its name.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {
@@ -48,6 +50,8 @@ impl Namer {
         let (requests, waiting) = crossbeam_channel::unbounded::<Request>();
         let (named, names) = crossbeam_channel::unbounded();
         let work = move || {
+            // It reads files of strangers, with parsers of others.
+            let _ = privilege::drop_capabilities(privilege::kept(false, false));
             for request in waiting {
                 for (frame, name) in request.frames.iter().zip(functions(&request)) {
                     if let Some(name) = name {

@@ -26,6 +26,7 @@ use crate::print::Printer;
 use crate::processes::Processes;
 use crate::sink::Sink;
 use crate::stacks::{Owner, Stacks};
+use crate::trigger::Triggers;
 use crate::valve::Valve;
 use crate::waiting::Waiting;
 use crate::{memory, procfs};
@@ -48,6 +49,10 @@ pub struct Pipeline {
     pub clock: Clock,
     /// Holds back what there is no room for.
     pub valve: Valve,
+    /// Events that are waited for.
+    pub triggers: Triggers,
+    /// The recorder itself, if its own stacks are left out.
+    own_pid: Option<u32>,
     /// Events received, by stream.
     pub received: [u64; STREAMS.len()],
     processes: Processes,
@@ -82,6 +87,10 @@ pub struct Options {
     pub env: Vec<String>,
     /// What replaces secrets before anything is stored or printed.
     pub redactor: Rc<RefCell<Redactor>>,
+    /// Events that are waited for.
+    pub triggers: Triggers,
+    /// The recorder itself, if its own stacks are left out.
+    pub own_pid: Option<u32>,
 }
 
 /// A stack event's name and id.
@@ -110,6 +119,8 @@ impl Pipeline {
             stacks,
             clock,
             valve: Valve::default(),
+            triggers: options.triggers,
+            own_pid: options.own_pid,
             received: [0; STREAMS.len()],
             processes: Processes::default(),
             cgroups: Cgroups::open(),
@@ -183,6 +194,13 @@ impl Pipeline {
             _ => return,
         };
         events[stream] += 1;
+    }
+
+    /// Begins a part that stands alone: what its rows refer to is stored anew.
+    pub fn begin_part(&mut self, begin_ns: i64, hold_snapshot: bool) {
+        self.stacks.begin_part(&self.processes, begin_ns);
+        self.sink.part_ns = Some(begin_ns);
+        self.held = hold_snapshot.then(Vec::new);
     }
 
     /// Forgets what can be found again, and writes what is held in memory.
@@ -327,6 +345,9 @@ impl Pipeline {
         let argv = Argv::of(replaced.as_deref().unwrap_or(event.argv));
         let (name, parent_comm) = (comm(&wire.comm), comm(&wire.parent_comm));
         let argv_state = event.argv_state();
+        if errno == 0 {
+            self.triggers.exec(&argv.cmdline);
+        }
         self.printer.print(|| {
             line::Exec {
                 wall_us: time,
@@ -488,14 +509,18 @@ impl Pipeline {
         self.release(upid);
         self.processes.exit(upid, wire.header.ts_ns.cast_signed());
         let signal = (wire.code & 0x7f).cast_signed();
+        let exit_code = (signal == 0).then_some(((wire.code >> 8) & 0xff).cast_signed());
+        let exit_signal = (signal != 0).then_some(signal);
+        let name = comm(&wire.comm);
+        self.triggers.exit(&name, exit_code, exit_signal);
         let (utime_ns, stime_ns) = cpu_times(wire.utime_ns, wire.stime_ns, wire.runtime_ns);
         self.sink.exit.rows.push(exit::Row {
             ts_ns: wire.header.ts_ns.cast_signed(),
             upid,
             pid: wire.process.pid.cast_signed(),
-            comm: &comm(&wire.comm),
-            exit_code: (signal == 0).then_some(((wire.code >> 8) & 0xff).cast_signed()),
-            exit_signal: (signal != 0).then_some(signal),
+            comm: &name,
+            exit_code,
+            exit_signal,
             core_dumped: wire.code & 0x80 != 0,
             utime_ns: utime_ns.cast_signed(),
             stime_ns: stime_ns.cast_signed(),

@@ -6,7 +6,7 @@
 //! still lives.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
 use crate::decode::UserStack;
@@ -197,6 +197,17 @@ impl Processes {
             return Rc::clone(&process.image);
         }
         self.insert(upid, pid, None, 0)
+    }
+
+    /// Every mapping that is known, each with one of the processes that have it.
+    pub fn each_mapping(&self, mut visit: impl FnMut(i64, &Mapping)) {
+        let mut seen = HashSet::new();
+        for (upid, process) in &self.live {
+            if seen.insert(process.image.number) {
+                let state = process.image.state.borrow();
+                state.mappings.iter().for_each(|m| visit(*upid, m));
+            }
+        }
     }
 
     /// Forgets what was read of the files that they run; it is read again when it

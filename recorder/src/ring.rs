@@ -13,6 +13,8 @@ use anyhow::Context as _;
 use crossbeam_channel::{Receiver, Sender};
 use libbpf_rs::{MapHandle, RingBufferBuilder};
 
+use crate::privilege;
+
 /// Records as they lay on the ring, each with its length before it.
 #[derive(Debug, Default)]
 pub struct Chunk(Vec<u8>);
@@ -22,7 +24,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Chunks between this thread and the pipeline: some 8 MiB in all.
 const CHUNKS: usize = 8;
 /// How long events may lie in a ring that is not nearly full.
-const INTERVAL: Duration = Duration::from_millis(50);
+pub const INTERVAL: Duration = Duration::from_millis(50);
 
 impl Chunk {
     fn push(&mut self, record: &[u8]) {
@@ -110,6 +112,8 @@ fn read(rings: &[MapHandle], sender: &Sender<Chunk>, stop: &AtomicBool) -> anyho
         builder.add(ring, take).context("failed to add a ring")?;
     }
     let ring = builder.build().context("failed to map the rings")?;
+    // Nothing that follows needs any; where it cannot be done, no harm is.
+    let _ = privilege::drop_capabilities(0);
     loop {
         // Asked before reading: what came until then is read once more.
         let last = stop.load(Ordering::Acquire);

@@ -3,6 +3,7 @@
 //! Hardware cycles where there is a counter; `cpu-clock`, a timer of the kernel,
 //! where there is none, as in most virtual machines.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 
@@ -51,7 +52,8 @@ impl Counter {
 /// Samples all CPUs until dropped.
 #[derive(Debug)]
 pub struct Sampler {
-    _links: Vec<Link>,
+    counter: Counter,
+    links: BTreeMap<u32, Link>,
 }
 
 impl Sampler {
@@ -64,20 +66,40 @@ impl Sampler {
         cpus: &[u32],
         program: &ProgramMut<'_>,
     ) -> anyhow::Result<Self> {
-        let mut links = Vec::new();
+        let mut this = Self {
+            counter: *counter,
+            links: BTreeMap::new(),
+        };
+        cpus.iter().try_for_each(|cpu| this.attach(*cpu, program))?;
+        Ok(this)
+    }
+
+    /// Samples CPUs that have come online since, and lets go of those that went:
+    /// their counters do not come back with them.
+    pub fn follow(&mut self, cpus: &[u32], program: &ProgramMut<'_>) {
+        self.links.retain(|cpu, _| cpus.contains(cpu));
         for cpu in cpus {
-            let fd = counter
-                .perf
-                .open(*cpu)
-                .with_context(|| format!("failed to open {} on cpu {cpu}", counter.event))?;
-            let link = program
-                .attach_perf_event(fd.as_raw_fd())
-                .with_context(|| format!("failed to sample cpu {cpu}"))?;
-            // The link has taken the descriptor over and closes it.
-            let _ = fd.into_raw_fd();
-            links.push(link);
+            if !self.links.contains_key(cpu) {
+                // It may have gone again; else it is tried once more.
+                let _ = self.attach(*cpu, program);
+            }
         }
-        Ok(Self { _links: links })
+    }
+
+    fn attach(&mut self, cpu: u32, program: &ProgramMut<'_>) -> anyhow::Result<()> {
+        let event = self.counter.event;
+        let fd = self
+            .counter
+            .perf
+            .open(cpu)
+            .with_context(|| format!("failed to open {event} on cpu {cpu}"))?;
+        let link = program
+            .attach_perf_event(fd.as_raw_fd())
+            .with_context(|| format!("failed to sample cpu {cpu}"))?;
+        // The link has taken the descriptor over and closes it.
+        let _ = fd.into_raw_fd();
+        self.links.insert(cpu, link);
+        Ok(())
     }
 }
 

@@ -5,6 +5,8 @@
 //! anything is attached; the sampler comes last and goes first; the rings are
 //! emptied after the last program is detached.
 
+mod parts;
+
 use std::cell::RefCell;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -20,7 +22,7 @@ use libbpf_rs::btf::Btf;
 use whence_schemas::lock::Lock;
 use whence_schemas::manifest::{Event, Manifest, State};
 use whence_schemas::redact::Redactor;
-use whence_schemas::{FORMAT_VERSION, clock as clock_table, complete};
+use whence_schemas::{FORMAT_VERSION, clock as clock_table, complete, recover};
 
 use crate::cgroups::Cgroups;
 use crate::command::Command;
@@ -37,7 +39,8 @@ use crate::sampler::Counter;
 use crate::sink::Sink;
 use crate::stacks::Stacks;
 use crate::status::{self, Progress};
-use crate::{clock, directory, host, memory, probes};
+use crate::trigger::Triggers;
+use crate::{clock, directory, flight, host, memory, privilege, probes};
 
 /// How often counters are read.
 const TICK: Duration = Duration::from_secs(1);
@@ -55,6 +58,10 @@ pub struct Stop {
     pub interrupt: Arc<AtomicBool>,
     /// SIGTERM or SIGHUP. It is handed on to the command.
     pub terminate: Arc<AtomicBool>,
+    /// SIGUSR1: a flight recorder keeps what it has.
+    pub freeze: Arc<AtomicBool>,
+    /// SIGUSR2: what is in memory is written.
+    pub write: Arc<AtomicBool>,
 }
 
 /// How a recording ended.
@@ -102,6 +109,9 @@ struct Session {
     overhead: Overhead,
     progress: Progress,
     guard: Guard,
+    parts: Option<parts::Parts>,
+    /// How often SIGINT came.
+    interrupts: u32,
     _lock: Lock,
     /// If only some processes are recorded: those that others descend from.
     roots: Vec<u32>,
@@ -151,8 +161,11 @@ impl Session {
         manifest.options["command"] = command_line(config, &mut redactor.borrow_mut());
         manifest.redaction = Some(redactor.borrow().report());
         // Only now, when little can fail any more.
-        let lock = directory::create(&config.output, &manifest)
-            .with_context(|| existing(&config.output))?;
+        let opened = match config.flight_recorder {
+            Some(_) => flight::open(&config.output, manifest),
+            None => directory::create(&config.output, &manifest).map(|lock| (lock, manifest)),
+        };
+        let (lock, mut manifest) = opened.with_context(|| existing(&config.output))?;
         let (reader, chunks) = Reader::start(loaded.rings()?)?;
         let now_ns = clock::boot_ns();
         let symbols = Symbols::read();
@@ -179,13 +192,15 @@ impl Session {
         let pipeline = Pipeline::new(
             Sink::new(&config.output, &manifest),
             stacks,
-            manifest.clock,
+            clock::read(),
             &events,
             Options {
                 hold_snapshot: config.only_some(),
                 print: config.print,
                 env: config.env.clone(),
                 redactor: redactor.clone(),
+                triggers: Triggers::new(config.triggers.clone()),
+                own_pid: (!config.include_self).then(std::process::id),
             },
         );
         let mut session = Self {
@@ -200,6 +215,8 @@ impl Session {
             overhead: Overhead::new(now_ns),
             progress: Progress::new(config.print),
             guard: Guard::new(&config.output, config.bounds),
+            parts: config.flight_recorder.map(parts::Parts::new),
+            interrupts: 0,
             _lock: lock,
             roots: config.pids.clone(),
             settled: false,
@@ -211,6 +228,9 @@ impl Session {
         }
         for pid in &config.pids {
             session.loaded.track(*pid)?;
+        }
+        if session.parts.is_some() {
+            session.pipeline.begin_part(now_ns, config.only_some());
         }
         session.read_clock();
         Ok((session, chunks))
@@ -233,6 +253,7 @@ impl Session {
         self.loaded.snapshot()?;
         self.loaded.attach_stacks(&self.plan, &host::cpus())?;
         self.note_probes();
+        self.confine();
         if let Some(command) = &mut command {
             command.release()?;
         }
@@ -248,20 +269,28 @@ impl Session {
             let now = Instant::now();
             if now >= next_tick {
                 self.tick()?;
+                self.loaded.follow_cpus(&host::cpus());
                 let (pipeline, manifest) = (&mut self.pipeline, &mut self.manifest);
                 if self.guard.watch_disk(pipeline, manifest)?.is_some() {
                     return Ok(());
                 }
                 next_tick = now + TICK;
             }
-            if now >= next_rotation {
+            let asked = self.is_asked_to_write(stop);
+            if asked {
+                self.catch_up(chunks)?;
+            }
+            if now >= next_rotation || asked || self.is_crowded() {
                 self.rotate()?;
+                self.keep_newest(config.only_some())?;
                 next_rotation = now + config.segment;
             }
+            if asked {
+                self.pipeline.sink.list(&self.manifest)?;
+            }
+            self.freeze_if_asked(stop, chunks)?;
             let over = config.duration.is_some_and(|d| now - self.started >= d);
-            let ended = command.as_mut().is_some_and(|c| c.status().is_some());
-            let stopped = is_stopped(stop, command.as_deref_mut());
-            if over || ended || stopped || self.pipeline.print_closed() {
+            if self.is_over(stop, over, command.as_deref_mut()) {
                 return Ok(());
             }
         }
@@ -288,6 +317,40 @@ impl Session {
             });
         }
         self.manifest.notes.extend(self.loaded.probes.note());
+    }
+
+    /// Gives up what is not needed once all is attached.
+    fn confine(&mut self) {
+        let sampled_later = self.plan.counter.is_some() && host::has_offline_cpus();
+        let old = host::version(&self.manifest.kernel.release) < (5, 19);
+        let dropped = privilege::drop_capabilities(privilege::kept(sampled_later, old));
+        let refused = privilege::refuse_system_calls();
+        if let Err(e) = dropped {
+            let note = format!("the recorder kept its capabilities: {e}");
+            self.manifest.notes.push(note);
+        }
+        if let Err(e) = refused {
+            let note = format!("the recorder ran without a filter of system calls: {e}");
+            self.manifest.notes.push(note);
+        }
+    }
+
+    /// Whether the recording ends now. A command is asked to end first, so that
+    /// its end is recorded: when the time is over, by SIGTERM, and by a second
+    /// SIGINT. The first one, from a terminal, it got itself. Who reads what is
+    /// printed ends a recording, but not a command.
+    fn is_over(&mut self, stop: &Stop, over: bool, command: Option<&mut Command>) -> bool {
+        let terminated = stop.terminate.load(Ordering::Relaxed);
+        if stop.interrupt.swap(false, Ordering::Relaxed) {
+            self.interrupts += 1;
+        }
+        let Some(command) = command else {
+            return over || terminated || self.interrupts > 0 || self.pipeline.print_closed();
+        };
+        if command.status().is_some() {
+            return true;
+        }
+        (over || terminated || self.interrupts > 1) && command.terminate() > GRACE
     }
 
     fn take(&mut self, chunk: &Chunk) -> anyhow::Result<()> {
@@ -390,6 +453,7 @@ impl Session {
         }
         self.pipeline.release_all();
         result = result.and(self.tick());
+        self.wait_for_freeze();
         self.guard.release();
         let end_ns = clock::boot_ns();
         self.close_segments(end_ns);
@@ -404,6 +468,10 @@ impl Session {
         let totals = self.losses.totals().iter();
         self.manifest.lost = totals.map(|(s, n)| ((*s).to_owned(), *n)).collect();
         self.manifest.redaction = Some(self.redactor.borrow().report());
+        if self.parts.is_some() {
+            // Some of what was lost is not kept any more.
+            self.manifest.lost = recover::lost(&self.dir, &self.manifest)?;
+        }
         self.manifest.end_ns = Some(end_ns);
         self.manifest.state = State::Finished;
         // Before what may fail: the recording is whole without it.
@@ -443,16 +511,6 @@ impl Session {
             Some(status) => Outcome::Command(status),
             None => Outcome::Complete,
         }
-    }
-}
-
-/// Whether signals end the recording now. A command is asked to end first, so
-/// that its end is recorded.
-fn is_stopped(stop: &Stop, command: Option<&mut Command>) -> bool {
-    let terminated = stop.terminate.load(Ordering::Relaxed);
-    match command {
-        Some(command) => terminated && command.terminate() > GRACE,
-        None => terminated || stop.interrupt.load(Ordering::Relaxed),
     }
 }
 
@@ -532,6 +590,12 @@ fn options(config: &Config) -> serde_json::Value {
         "segment_ms": config.segment.as_millis() as u64,
         "ring_bytes": config.ring_bytes,
         "max_memory": config.bounds.max_memory,
+        "recorder_pid": std::process::id(),
+        "flight_recorder": config.flight_recorder.map(|keep| serde_json::json!({
+            "time_ms": keep.time.map(|t| t.as_millis() as u64),
+            "bytes": keep.bytes,
+        })),
+        "triggers": config.triggers.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "max_size": config.bounds.max_size,
         "keep_free": config.bounds.keep_free,
     })
@@ -547,7 +611,11 @@ fn command_line(config: &Config, redactor: &mut Redactor) -> serde_json::Value {
     }
 }
 
-fn random_id() -> anyhow::Result<String> {
+/// A random id for a recording.
+///
+/// # Errors
+/// If the kernel gives none.
+pub fn random_id() -> anyhow::Result<String> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/uuid")
         .context("failed to make a recording id")?;
     Ok(text.trim().to_owned())

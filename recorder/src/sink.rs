@@ -133,6 +133,8 @@ macro_rules! tables {
             /// Segments that the manifest on disk lists.
             listed: usize,
             failures: Vec<Failure>,
+            /// Begin of the part that segments belong to, of a flight recorder.
+            pub part_ns: Option<i64>,
             $( #[doc = concat!("Table `", stringify!($table), "`.")]
                pub $table: Stream<$table::Builder>, )+
         }
@@ -146,6 +148,7 @@ macro_rules! tables {
                     boot_id: manifest.boot_id.clone(),
                     listed: manifest.segments.len(),
                     failures: Vec::new(),
+                    part_ns: None,
                     $( $table: Stream::new(1 + manifest.last_number(stringify!($table))), )+
                 }
             }
@@ -198,18 +201,31 @@ macro_rules! tables {
             /// If the manifest cannot be written.
             pub fn rotate(&mut self, manifest: &mut Manifest) -> Result<()> {
                 let processes = manifest.segments_of(process::DEF.name).count();
+                let before = manifest.segments.len();
                 $(
                     match self.$table.rotate(&self.dir, &self.boot_id, false) {
                         Ok(segment) => manifest.segments.extend(segment),
                         Err(failure) => self.failures.push(failure),
                     }
                 )+
+                for segment in &mut manifest.segments[before..] {
+                    segment.at_ns = self.part_ns;
+                }
                 let due = self.listed + (self.listed / 8).max(1);
                 let more = manifest.segments_of(process::DEF.name).count() > processes;
-                if more || manifest.segments.len() >= due {
-                    manifest.write(&self.dir)?;
-                    self.listed = manifest.segments.len();
+                match more || manifest.segments.len() >= due {
+                    true => self.list(manifest),
+                    false => Ok(()),
                 }
+            }
+
+            /// Writes the manifest.
+            ///
+            /// # Errors
+            /// If it cannot be written.
+            pub fn list(&mut self, manifest: &Manifest) -> Result<()> {
+                manifest.write(&self.dir)?;
+                self.listed = manifest.segments.len();
                 Ok(())
             }
 
@@ -223,6 +239,7 @@ macro_rules! tables {
                 mut count: impl FnMut(&Failure, &mut loss::Builder),
             ) -> Vec<Failure> {
                 let mut failures = Vec::new();
+                let before = manifest.segments.len();
                 $(
                     for failure in self.failures() {
                         count(&failure, &mut self.loss.rows);
@@ -234,6 +251,9 @@ macro_rules! tables {
                         Err(failure) => self.failures.push(failure),
                     }
                 )+
+                for segment in &mut manifest.segments[before..] {
+                    segment.at_ns = self.part_ns;
+                }
                 failures.append(&mut self.failures);
                 failures
             }

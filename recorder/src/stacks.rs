@@ -18,7 +18,7 @@ use crate::entry::{self, Origin};
 use crate::kernel::{self, Symbols};
 use crate::modules::{Module, Modules, Told};
 use crate::namer::{Frame, Namer};
-use crate::processes::Image;
+use crate::processes::{Image, Processes};
 use crate::unwind::Cache;
 
 /// Frames of the deepest path that is recorded: beyond it, paths are cut.
@@ -54,6 +54,8 @@ pub struct Stacks {
     redactor: Rc<RefCell<Redactor>>,
     unwind_cache: Cache,
     unnamed: Vec<(Rc<Module>, Frame)>,
+    /// Names that were found, by frame: a part that begins needs them again.
+    names: HashMap<i64, String>,
     symbols_read_ns: i64,
     /// Rows of `stack`.
     pub stack_rows: stack::Builder,
@@ -98,6 +100,7 @@ impl Stacks {
             redactor,
             unwind_cache: Cache::default(),
             unnamed: Vec::new(),
+            names: HashMap::new(),
             symbols_read_ns: 0,
             stack_rows: stack::Builder::default(),
             frame_rows: frame::Builder::default(),
@@ -112,13 +115,23 @@ impl Stacks {
         self.stack_rows.len() > MANY_ROWS || self.mapping_rows.len() > MANY_ROWS
     }
 
-    /// Forgets what was stored, so that it is stored once more when it is seen
-    /// again, and all that was found out about files.
+    /// Begins a part of a recording that stands alone: what was stored is stored
+    /// once more when it is seen again.
+    pub fn begin_part(&mut self, processes: &Processes, ts_ns: i64) {
+        self.kernel_paths = HashMap::new();
+        self.user_paths = HashMap::new();
+        self.known_stacks = HashSet::new();
+        self.known_frames = HashSet::new();
+        processes.each_mapping(|upid, mapping| self.push_mapping(mapping, upid, ts_ns));
+    }
+
+    /// Forgets what was stored, and all that was found out about files.
     pub fn forget(&mut self) {
         self.kernel_paths = HashMap::new();
         self.user_paths = HashMap::new();
         self.known_stacks = HashSet::new();
         self.known_frames = HashSet::new();
+        self.names = HashMap::new();
         self.unwind_cache = Cache::default();
         self.modules = Modules::default();
     }
@@ -252,15 +265,8 @@ impl Stacks {
 
     fn take_names(&mut self) {
         for (frame, function) in self.namer.found() {
-            self.symbol_rows.push(symbol::Row {
-                frame_id: frame.frame_id,
-                inline_depth: 0,
-                function: &function,
-                file: None,
-                line: None,
-                source: "elf",
-                first_ns: frame.first_ns,
-            });
+            push_name(&mut self.symbol_rows, &frame, &function);
+            bounded(&mut self.names).insert(frame.frame_id, function);
         }
     }
 
@@ -351,13 +357,15 @@ impl Stacks {
             signed,
             ts_ns,
         );
-        if new {
-            let frame = Frame {
-                frame_id,
-                offset,
-                first_ns: ts_ns,
-            };
-            self.unnamed.push((module, frame));
+        let frame = Frame {
+            frame_id,
+            offset,
+            first_ns: ts_ns,
+        };
+        match self.names.get(&frame_id) {
+            Some(name) if new => push_name(&mut self.symbol_rows, &frame, name),
+            None if new => self.unnamed.push((module, frame)),
+            _ => {}
         }
         frame_id
     }
@@ -426,6 +434,18 @@ fn hash(addresses: &[u64]) -> u128 {
         hasher.update(&address.to_ne_bytes());
     }
     hasher.digest128()
+}
+
+fn push_name(rows: &mut symbol::Builder, frame: &Frame, function: &str) {
+    rows.push(symbol::Row {
+        frame_id: frame.frame_id,
+        inline_depth: 0,
+        function,
+        file: None,
+        line: None,
+        source: "elf",
+        first_ns: frame.first_ns,
+    });
 }
 
 fn bounded<K, V>(map: &mut HashMap<K, V>) -> &mut HashMap<K, V> {

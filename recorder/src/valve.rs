@@ -1,4 +1,4 @@
-//! Holds back the bulky streams, samples and probes, while there is no room for
+//! Holds back the bulky streams, samples, probes and waits, while there is no room for
 //! them: process life goes on. What is held back is counted as lost, with the
 //! cause.
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::loss::STREAMS;
 
 /// Streams that are held back when room is scarce.
-const BULKY: [&str; 2] = ["sample", "probe"];
+const BULKY: [&str; 3] = ["sample", "probe", "off-cpu"];
 
 /// Lets events through, or counts them.
 #[derive(Debug, Default)]

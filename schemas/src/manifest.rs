@@ -52,6 +52,9 @@ pub struct Manifest {
     /// one line each; every answer says it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// Times in which nothing was recorded; every answer says them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
     /// Events lost, by stream, over the whole recording.
     #[serde(default)]
     pub lost: BTreeMap<String, u64>,
@@ -128,6 +131,17 @@ pub enum State {
     Recording,
     /// Ended as it should.
     Finished,
+}
+
+/// A time in which nothing was recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Its begin, nanoseconds of CLOCK_BOOTTIME.
+    pub from_ns: i64,
+    /// Its end.
+    pub to_ns: i64,
+    /// Why.
+    pub reason: String,
 }
 
 /// A stack event that was asked for.

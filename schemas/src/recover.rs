@@ -51,20 +51,61 @@ pub fn recover_locked(dir: &Path) -> Result<Recovered> {
     }
     put_damaged_aside(dir, &mut manifest, &mut done)?;
     if manifest.state == State::Recording {
-        close(dir, &mut manifest, &mut done)?;
+        finish(dir, &mut manifest)?;
+        let end_ns = manifest.end_ns.unwrap_or_default();
+        let time = time_of_day(manifest.clock.wall_us(end_ns));
+        let line = format!("events after {time}: its recorder was killed");
+        manifest.missing.push(line);
+        done.push(format!("ended it at {time}"));
     }
     if !done.is_empty() {
         manifest.write(dir)?;
     }
     if !manifest.process_complete {
-        let argv_bytes = argv_bytes(dir, &manifest)?;
-        complete::number_processes(dir, &mut manifest, argv_bytes, Limits::default())?;
+        number_processes(dir, &mut manifest)?;
         if manifest.process_complete {
             done.push("completed table process".into());
         }
     }
     remove_replaced(dir, &manifest, &mut done)?;
     Ok(Recovered { done })
+}
+
+/// Makes a recording fit to go on with, by who holds the lock: lists what was
+/// finished and removes what was not. It is not ended, and the manifest that is
+/// returned not written.
+///
+/// # Errors
+/// As [`recover`].
+pub fn reopen_locked(dir: &Path) -> Result<Manifest> {
+    let mut manifest = Manifest::read(dir)?;
+    let mut done = Vec::new();
+    make_folders(dir)?;
+    remove_unfinished(dir, &mut done)?;
+    let (part, listed) = (newest_part(&manifest), manifest.segments.len());
+    if manifest.state == State::Recording {
+        list_unlisted(dir, &mut manifest, &mut done)?;
+    }
+    for segment in &mut manifest.segments[listed..] {
+        segment.at_ns = part;
+    }
+    put_damaged_aside(dir, &mut manifest, &mut done)?;
+    remove_replaced(dir, &manifest, &mut done)?;
+    Ok(manifest)
+}
+
+fn newest_part(manifest: &Manifest) -> Option<i64> {
+    manifest.segments.iter().filter_map(|s| s.at_ns).max()
+}
+
+/// Derives table `process` of a recording that is ended, unless it is too large
+/// for that, and writes the manifest.
+///
+/// # Errors
+/// If segments cannot be read or written.
+pub fn number_processes(dir: &Path, manifest: &mut Manifest) -> Result<()> {
+    let argv_bytes = argv_bytes(dir, manifest)?;
+    complete::number_processes(dir, manifest, argv_bytes, Limits::default())
 }
 
 /// Makes folders that are missing. One that is no folder, but leads elsewhere,
@@ -150,8 +191,11 @@ fn put_aside(
     Ok(())
 }
 
-/// Ends the recording with its last event.
-fn close(dir: &Path, manifest: &mut Manifest, done: &mut Vec<String>) -> Result<()> {
+/// Ends a recording with its last event. The manifest is left to the caller.
+///
+/// # Errors
+/// If segments cannot be read or written.
+pub fn finish(dir: &Path, manifest: &mut Manifest) -> Result<()> {
     for def in TABLES {
         if manifest.segments_of(def.name).next().is_none() {
             let number = 1 + highest_number(dir, def)?;
@@ -165,10 +209,6 @@ fn close(dir: &Path, manifest: &mut Manifest, done: &mut Vec<String>) -> Result<
     manifest.end_ns = Some(end_ns);
     manifest.state = State::Finished;
     manifest.lost = lost(dir, manifest)?;
-    let time = time_of_day(manifest.clock.wall_us(end_ns));
-    let line = format!("events after {time}: its recorder was killed");
-    manifest.missing.push(line);
-    done.push(format!("ended it at {time}"));
     Ok(())
 }
 

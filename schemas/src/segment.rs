@@ -32,7 +32,8 @@ pub struct Segment {
     pub max_ns: Option<i64>,
     /// SHA-256 of the file, in hexadecimal digits.
     pub sha256: String,
-    /// Of `process` only: when its rows were true, if not at the begin of the
+    /// Begin of the part that it belongs to, of a flight recorder's recording;
+    /// rows of `process` were true then. Without it, that is the begin of the
     /// recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_ns: Option<i64>,

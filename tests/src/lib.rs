@@ -185,6 +185,12 @@ impl Recorder {
         self.dir.path().join("x.whence")
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, waits for the end, and gives what was recorded.
     ///
     /// # Errors
@@ -200,6 +206,12 @@ impl Recorder {
 }
 
 impl Recording {
+    /// The recording `x.whence` of a folder, with what its recorder said.
+    #[must_use]
+    pub fn at(dir: TempDir, output: Output) -> Self {
+        Self { dir, output }
+    }
+
     /// Its directory.
     #[must_use]
     pub fn path(&self) -> PathBuf {

@@ -43,9 +43,16 @@ impl Pipeline {
         if self.valve.withholds(stream) {
             return;
         }
-        self.received(stream);
         let ts_ns = wire.header.ts_ns.cast_signed();
         let kernel = self.stacks.kernel(event.kernel_stack, event.origin, ts_ns);
+        let interrupt = kernel.and_then(|path| path.interrupt);
+        let context = context::of(interrupt, event.in_guest(), wire.process.pid);
+        // What interrupts it is not its own.
+        if context == "task" && self.own_pid == Some(wire.process.pid) {
+            self.received[stream] += 1;
+            return;
+        }
+        self.received(stream);
         let user_stack_id = match event.user_stack.by_frame_pointers.is_empty() {
             true => None,
             false => {
@@ -53,11 +60,10 @@ impl Pipeline {
                 self.stacks.user(&event.user_stack, &owner, ts_ns)
             }
         };
-        let interrupt = kernel.and_then(|path| path.interrupt);
-        let context = context::of(interrupt, event.in_guest(), wire.process.pid);
         let waker = self.waker(event);
         let thread = comm(&wire.comm);
         if event.is_hit() {
+            self.triggers.hit(&name);
             let wall_us = self.clock.wall_us(ts_ns);
             self.printer.print(|| {
                 line::Hit {

@@ -10,10 +10,12 @@ mod engines;
 mod exec;
 mod export;
 mod filters;
+mod flight;
 mod input;
 mod life;
 mod loss;
 mod places;
+mod privilege;
 mod probes;
 mod queries;
 mod redact;
@@ -99,6 +101,8 @@ fn main() {
         surroundings::TESTS,
         crash::TESTS,
         symbolize::TESTS,
+        flight::TESTS,
+        privilege::TESTS,
     ];
     let trials = all
         .into_iter()
