@@ -9,12 +9,12 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
 BUILD_PACKAGES := clang libelf-dev zlib1g-dev pkg-config gcc libc6-dev
-TEST_PACKAGES := strace gawk procps python3-venv chromium chromium-driver binutils golang-1.19-go systemtap-sdt-dev
+TEST_PACKAGES := strace gawk procps python3-venv chromium chromium-driver binutils golang-1.19-go systemtap-sdt-dev e2fsprogs
 CHECK_PACKAGES := clang-format
 BENCH_PACKAGES := linux-perf bpftrace
 PYTHON := $(TARGET)/venv/bin/python3
 
-.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools
+.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak pages
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,14 @@ check: build-tools check-tools ## Formatting, lints and docs
 bench: build-tools bench-tools ## What recording adds to a storm of processes, against others
 	$(CARGO) build --release -p whence-recorder
 	$(SUDO) tests/bench/storm.py $(TARGET)/release
+
+soak: build-tools ## A thousand kills, and the crash tests around them
+	$(CARGO) build --workspace
+	WHENCE_KILLS=1000 $(CARGO) test --workspace --test live -- a_recorder_killed_at_any_moment
+
+pages: ## Man pages and completions of both programs, into dist/pages
+	$(CARGO) run --quiet -p whence-recorder --example pages -- dist/pages
+	$(CARGO) run --quiet -p whence-analyzer --example pages -- dist/pages
 
 bless: ## Writes what is made from definitions anew
 	BLESS=1 $(CARGO) test -p whence-schemas --test tables_page

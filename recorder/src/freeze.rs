@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use whence_schemas::lock::Lock;
 use whence_schemas::manifest::{Manifest, State};
+use whence_schemas::segment::Segment;
 use whence_schemas::{Error, Result, recover};
 
 use crate::directory;
@@ -29,18 +30,19 @@ fn ask_to_write(dir: &Path) -> Result<()> {
     ) else {
         return Ok(());
     };
+    // It reads the clocks when it is asked.
+    let asked_ns = crate::clock::boot_ns();
     let written = || {
-        let metadata = fs::metadata(whence_schemas::layout::manifest(dir));
-        metadata.and_then(|m| m.modified()).ok()
+        let is_new = |s: &Segment| s.table == "clock" && s.max_ns >= Some(asked_ns);
+        Manifest::read(dir).is_ok_and(|m| m.segments.iter().any(is_new))
     };
-    let before = written();
     // SAFETY: the recorder of that pid lives, since it holds the lock, and it
     // handles the signal.
     if pid <= 1 || unsafe { libc::kill(pid, libc::SIGUSR2) } != 0 {
         return Ok(());
     }
     let begin = Instant::now();
-    while written() == before && begin.elapsed() < PATIENCE {
+    while !written() && begin.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())

@@ -5,6 +5,7 @@
 //! anything is attached; the sampler comes last and goes first; the rings are
 //! emptied after the last program is detached.
 
+mod ending;
 mod parts;
 
 use std::cell::RefCell;
@@ -13,7 +14,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -40,7 +41,7 @@ use crate::sink::Sink;
 use crate::stacks::Stacks;
 use crate::status::{self, Progress};
 use crate::trigger::Triggers;
-use crate::{clock, directory, flight, host, memory, privilege, probes};
+use crate::{clock, directory, flight, host, memory, probes};
 
 /// How often counters are read.
 const TICK: Duration = Duration::from_secs(1);
@@ -48,8 +49,6 @@ const TICK: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(50);
 /// Memory that is needed beside the rings at the least.
 const LEAST_MEMORY: u64 = 32 << 20;
-/// How long a command that was asked to end is waited for.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Requests to end, set by signals.
 #[derive(Clone, Debug, Default)]
@@ -169,16 +168,7 @@ impl Session {
         let (reader, chunks) = Reader::start(loaded.rings()?)?;
         let now_ns = clock::boot_ns();
         let symbols = Symbols::read();
-        if symbols.is_empty() {
-            let note = "kernel functions have no names: /proc/kallsyms shows no addresses \
-                        (needs CAP_SYSLOG or kernel.kptr_restrict=0)";
-            manifest.notes.push(note.into());
-        }
-        if !loaded.caller_stacks {
-            let note = "execs have no stacks of their callers: this kernel has no \
-                        tracepoint sched_prepare_exec";
-            manifest.notes.push(note.into());
-        }
+        note_limits(&mut manifest, &symbols, &loaded);
         let build_id = manifest.kernel.build_id.clone();
         let events: Vec<String> = event_names(&plan);
         let release = &manifest.kernel.release;
@@ -317,40 +307,6 @@ impl Session {
             });
         }
         self.manifest.notes.extend(self.loaded.probes.note());
-    }
-
-    /// Gives up what is not needed once all is attached.
-    fn confine(&mut self) {
-        let sampled_later = self.plan.counter.is_some() && host::has_offline_cpus();
-        let old = host::version(&self.manifest.kernel.release) < (5, 19);
-        let dropped = privilege::drop_capabilities(privilege::kept(sampled_later, old));
-        let refused = privilege::refuse_system_calls();
-        if let Err(e) = dropped {
-            let note = format!("the recorder kept its capabilities: {e}");
-            self.manifest.notes.push(note);
-        }
-        if let Err(e) = refused {
-            let note = format!("the recorder ran without a filter of system calls: {e}");
-            self.manifest.notes.push(note);
-        }
-    }
-
-    /// Whether the recording ends now. A command is asked to end first, so that
-    /// its end is recorded: when the time is over, by SIGTERM, and by a second
-    /// SIGINT. The first one, from a terminal, it got itself. Who reads what is
-    /// printed ends a recording, but not a command.
-    fn is_over(&mut self, stop: &Stop, over: bool, command: Option<&mut Command>) -> bool {
-        let terminated = stop.terminate.load(Ordering::Relaxed);
-        if stop.interrupt.swap(false, Ordering::Relaxed) {
-            self.interrupts += 1;
-        }
-        let Some(command) = command else {
-            return over || terminated || self.interrupts > 0 || self.pipeline.print_closed();
-        };
-        if command.status().is_some() {
-            return true;
-        }
-        (over || terminated || self.interrupts > 1) && command.terminate() > GRACE
     }
 
     fn take(&mut self, chunk: &Chunk) -> anyhow::Result<()> {
@@ -511,6 +467,20 @@ impl Session {
             Some(status) => Outcome::Command(status),
             None => Outcome::Complete,
         }
+    }
+}
+
+/// Says what this host does not allow to record.
+fn note_limits(manifest: &mut Manifest, symbols: &Symbols, loaded: &Loaded) {
+    if symbols.is_empty() {
+        let note = "kernel functions have no names: /proc/kallsyms shows no addresses \
+                    (needs CAP_SYSLOG or kernel.kptr_restrict=0)";
+        manifest.notes.push(note.into());
+    }
+    if !loaded.caller_stacks {
+        let note = "execs have no stacks of their callers: this kernel has no \
+                    tracepoint sched_prepare_exec";
+        manifest.notes.push(note.into());
     }
 }
 

@@ -1,5 +1,5 @@
-//! Holds back the bulky streams, samples, probes and waits, while there is no room for
-//! them: process life goes on. What is held back is counted as lost, with the
+//! Holds back the bulky streams, samples, probes and waits, while there is no room
+//! for them: process life goes on. What is held back is counted as lost, with the
 //! cause.
 
 use std::collections::BTreeMap;

@@ -49,6 +49,7 @@ impl Session {
         while let Ok(chunk) = chunks.recv_deadline(until) {
             self.take(&chunk)?;
         }
+        self.read_clock();
         Ok(())
     }
 
