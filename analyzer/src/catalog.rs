@@ -16,11 +16,10 @@ use datafusion::common::config::TableParquetOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Statistics, project_schema};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -28,6 +27,7 @@ use datafusion::scalar::ScalarValue;
 use whence_schemas::{TableDef, read};
 
 use crate::recording::{Recording, Segment};
+use crate::store;
 
 /// Columns that each table has beside its own.
 pub const HOST: &str = "host";
@@ -109,18 +109,7 @@ fn rows_of(files: &[PartitionedFile], schema: &Schema) -> Statistics {
 }
 
 fn file(segment: &Segment) -> Result<PartitionedFile> {
-    use datafusion::object_store::{ObjectMeta, path::Path};
-    let path = &segment.file.path;
-    let external = |e: Box<dyn std::error::Error + Send + Sync>| DataFusionError::External(e);
-    let metadata = std::fs::metadata(path).map_err(|e| external(e.into()))?;
-    let modified = metadata.modified().map_err(|e| external(e.into()))?;
-    Ok(PartitionedFile::new_from_meta(ObjectMeta {
-        location: Path::from_absolute_path(path).map_err(|e| external(e.into()))?,
-        last_modified: modified.into(),
-        size: segment.file.bytes,
-        e_tag: None,
-        version: None,
-    }))
+    Ok(PartitionedFile::new_from_meta(store::meta(segment)?))
 }
 
 /// What the footer of a segment says of it: by this, a segment that cannot hold
@@ -186,7 +175,7 @@ impl TableProvider for SegmentTable {
             ..TableParquetOptions::default()
         };
         let source = ParquetSource::new(self.schema.clone()).with_table_parquet_options(options);
-        let url = ObjectStoreUrl::local_filesystem();
+        let url = store::url()?;
         let rows = rows_of(&files, schema);
         // In groups of about equal size, in order.
         let partitions = state.config().target_partitions();

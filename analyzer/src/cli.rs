@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use whence_schemas::redact::Rules;
 
 use crate::export::Target;
 use crate::render::Format;
@@ -63,12 +65,16 @@ pub enum Command {
     Symbolize(Symbolize),
     /// Write a file for another viewer: Perfetto, pprof, speedscope, ...
     Export(Export),
+    /// Put a part of a recording into one zip, without its secrets
+    Bundle(Box<Bundle>),
+    /// Check a recording: checksums, numbers of rows, references
+    Verify(Verify),
 }
 
 /// Which recordings are asked, and within which bounds.
 #[derive(Clone, Debug, Args)]
 pub struct Source {
-    /// A recording, or a folder of recordings; may be repeated. Without it, the
+    /// A recording, a bundle, or a folder of recordings; may be repeated. Without it, the
     /// newest *.whence in the current directory
     #[arg(short = 'i', long = "input", value_name = "REC")]
     pub input: Vec<PathBuf>,
@@ -229,6 +235,70 @@ pub struct Report {
     #[arg(long, value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_processes: u32,
+}
+
+/// `whence bundle`
+#[derive(Debug, Args)]
+pub struct Bundle {
+    /// Where to read.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to write what --inspect shows.
+    #[command(flatten)]
+    pub output: Output,
+    /// The zip to write, which must not exist
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "BUG.zip",
+        required_unless_present = "inspect"
+    )]
+    pub zip: Option<PathBuf>,
+    /// Nothing before: HH:MM:SS (UTC, of the day of the recording), or a time
+    /// such as 2026-01-31T13:16:29Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Nothing after
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only what happened around this: a time, the first hit of a recorded
+    /// event, or the first command line that matches a regular expression
+    #[arg(long, value_name = "EVENT", conflicts_with_all = ["since", "until"])]
+    pub around: Option<String>,
+    /// How long before and after --around
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub window: Duration,
+    /// Only processes that had this pid, and their descendants; ancestors are
+    /// named too
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<i32>,
+    /// Only processes whose name or a command line matches, likewise
+    #[arg(long = "match", value_name = "REGEX")]
+    pub pattern: Option<String>,
+    /// Keep to this size: samples are thinned, then old events are cut
+    #[arg(long, value_name = "SIZE", default_value = "25MB", value_parser = parse_size)]
+    pub max_size: u64,
+    /// What replaces secrets: the rules of `default`, of a file
+    /// (docs/bundle.md), or none
+    #[arg(long, value_name = "default|none|FILE", default_value = "default", value_parser = Rules::named)]
+    pub redact: Rules,
+    /// What you have to say to the reader
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Write nothing; show what would leave the house
+    #[arg(long)]
+    pub inspect: bool,
+}
+
+/// `whence verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Where to read.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to write.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// `whence replay`
@@ -400,6 +470,20 @@ fn parse_speed(text: &str) -> Result<Speed, String> {
         Ok(times) if times.is_finite() && times > 0.0 => Ok(Speed::Times(times)),
         _ => Err("give a number above 0, or max".into()),
     }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "give a time such as 30s, 5m or 1h".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: f64 = digits.parse().map_err(|_| wrong())?;
+    let seconds = match &text[digits.len()..] {
+        "ms" => number / 1000.0,
+        "s" | "" => number,
+        "m" => number * 60.0,
+        "h" => number * 3600.0,
+        _ => return Err(wrong()),
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
 }
 
 fn parse_param(text: &str) -> Result<(String, String), String> {

@@ -1,6 +1,7 @@
 //! One file for each command: it asks, and says how the answer looks.
 
 mod answer;
+pub mod bundle;
 pub mod compact;
 pub mod diff;
 pub mod export;
@@ -16,6 +17,7 @@ pub(crate) mod steps;
 pub mod symbolize;
 pub mod top;
 pub mod tree;
+pub mod verify;
 pub mod who;
 pub mod why;
 
@@ -39,6 +41,8 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Record { args } => record::run(&args),
         Command::Info(args) => block_on(info::run(&args)),
+        Command::Bundle(args) => block_on(bundle::run(&args)),
+        Command::Verify(args) => verify::run(&args),
         Command::Tree(args) => tree::run(&args),
         Command::Who(args) => block_on(who::run(&args)),
         Command::Why(args) => block_on(why::run(&args)),

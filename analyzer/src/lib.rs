@@ -8,6 +8,7 @@
 //! Nothing here knows of BPF, of the recorder's process, or of this host: what
 //! is not in the recording is not known.
 
+pub mod bundle;
 pub mod catalog;
 pub mod cli;
 pub mod commands;
@@ -16,6 +17,7 @@ pub mod error;
 pub mod export;
 pub mod forest;
 pub mod functions;
+pub mod integrity;
 pub mod interrupt;
 pub mod loss;
 pub mod paths;
@@ -23,8 +25,10 @@ pub mod recording;
 pub mod render;
 pub mod report;
 mod scan;
+pub mod scratch;
 pub mod session;
 pub mod stacks;
+pub mod store;
 pub mod symbolize;
 pub mod time;
 

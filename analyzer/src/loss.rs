@@ -82,6 +82,15 @@ impl Completeness {
             self.warnings
                 .push(format!("missing: {}", printable(missing)));
         }
+        if let Some(bundle) = &recording.manifest.bundle {
+            for sentence in &bundle.left_out {
+                self.warnings.push(format!(
+                    "left out of {}: {}",
+                    printable(&name),
+                    printable(sentence)
+                ));
+            }
+        }
         for finding in &recording.findings {
             self.warnings.push(format!(
                 "damaged: {}; its rows are missing",

@@ -12,15 +12,16 @@ use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryPool, MemoryReservation, UnboundedMemoryPool,
 };
 use whence_schemas::manifest::{Clock, Manifest, State};
+use whence_schemas::place::Place;
 use whence_schemas::read::{self, Bounds, SegmentFile, SegmentReader, Texts};
 use whence_schemas::{TableDef, layout};
 
-use crate::{Error, Result, scan};
+use crate::{Error, Result, integrity, scan};
 
 /// A recording that was opened and checked.
 #[derive(Debug)]
 pub struct Recording {
-    /// Its directory, absolute.
+    /// Its directory, or the zip that it is in, absolute.
     pub dir: PathBuf,
     /// What it says of itself.
     pub manifest: Manifest,
@@ -42,22 +43,28 @@ pub struct Segment {
 }
 
 impl Recording {
-    /// Opens the recording at `dir`.
+    /// Opens the recording at `dir`, a directory or a zip.
     ///
     /// # Errors
     /// [`Error::Recording`] if it is none, [`Error::Unusable`] if none of its
     /// segments can be read.
     pub fn open(dir: &Path) -> Result<Self> {
-        let manifest = Manifest::read(dir)?;
+        let manifest = Manifest::read_at(&Place::open(dir)?)?;
         let dir = fs::canonicalize(dir)
             .map_err(whence_schemas::Error::io("open", dir))
             .map_err(Error::Recording)?;
-        let found = read::inventory(&dir, &manifest);
+        let place = Place::open(&dir)?;
+        let found = read::inventory_at(&place, &manifest);
         let mut findings = found.findings;
         let footers = footers(&found.segments)?;
         let mut segments = Vec::with_capacity(found.segments.len());
         for (file, footer) in found.segments.into_iter().zip(footers) {
-            match footer {
+            // What has travelled may have suffered on the way.
+            let checked = match &place {
+                Place::Archive(_) => integrity::check(&file, &manifest),
+                Place::Folder(_) => Ok(()),
+            };
+            match checked.and(footer) {
                 Ok((rows, bounds)) => segments.push(Segment { file, rows, bounds }),
                 Err(finding) => findings.push(finding),
             }

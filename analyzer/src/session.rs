@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::common::config::ConfigOptions;
 use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
@@ -27,7 +28,7 @@ use crate::forest::ProcessTable;
 use crate::functions::Notes;
 use crate::interrupt::Temporary;
 use crate::recording::Recordings;
-use crate::{Error, Result, functions};
+use crate::{Error, Result, functions, store};
 
 /// Consumers of memory that an error names.
 const NAMED_CONSUMERS: usize = 3;
@@ -74,6 +75,8 @@ impl Session {
             })?;
         let runtime = runtime(Arc::clone(&recordings.memory), spill.path().to_path_buf())?;
         let context = SessionContext::new_with_config_rt(config(), runtime);
+        let segments = store::of(recordings.all.iter()).map_err(DataFusionError::from)?;
+        context.register_object_store(store::url()?.as_ref(), segments);
         for def in TABLES.iter().filter(|def| def.name != process::DEF.name) {
             let table = SegmentTable::new(def, recordings.all.iter())?;
             context.register_table(def.name, Arc::new(table))?;

@@ -12,6 +12,7 @@
 //! Adding a column: one line in its file under `tables/`. Adding a table: one
 //! file there and one entry in [`TABLES`].
 
+pub mod archive;
 pub mod compact;
 pub mod complete;
 pub mod derive;
@@ -22,6 +23,7 @@ pub mod line;
 pub mod lock;
 pub mod manifest;
 pub mod page;
+pub mod place;
 pub mod quote;
 pub mod read;
 pub mod recover;

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::place::Place;
 use crate::segment::{Segment, sync_dir};
 use crate::{Error, FORMAT_VERSION, Result, layout};
 
@@ -61,8 +62,42 @@ pub struct Manifest {
     /// What was replaced before it was written; absent where nothing looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redaction: Option<Redaction>,
+    /// Of what it was made, if it is a bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Bundle>,
     /// Every finished segment.
     pub segments: Vec<Segment>,
+}
+
+/// Of what a bundle was made, and what is not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// Id of the recording that it is a part of.
+    pub recording_id: String,
+    /// When it was made, as 2026-01-31T13:16:29Z.
+    pub created: String,
+    /// What whoever made it has to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// What of the recording is not in it, a sentence each.
+    #[serde(default)]
+    pub left_out: Vec<String>,
+    /// One of that many samples was kept, with the weight of all.
+    pub one_sample_of: u64,
+    /// Its files that are no segments.
+    #[serde(default)]
+    pub files: Vec<BundleFile>,
+}
+
+/// A file of a bundle that is no segment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleFile {
+    /// Its name, relative to the recording.
+    pub file: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of it, in hexadecimal digits.
+    pub sha256: String,
 }
 
 /// Secrets that were replaced by placeholders.
@@ -186,6 +221,22 @@ impl Manifest {
             return Err(Error::corrupt(&path, "it is larger than 256 MiB"));
         }
         Self::parse(&text, dir, &path)
+    }
+
+    /// Reads the manifest of the recording at `place`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_at(place: &Place) -> Result<Self> {
+        match place {
+            Place::Folder(dir) => Self::read(dir),
+            Place::Archive(archive) => {
+                let path = layout::manifest(archive.path());
+                let content = archive.read(layout::MANIFEST, MAX_BYTES)?;
+                let text = String::from_utf8(content).map_err(|e| Error::corrupt(&path, e))?;
+                Self::parse(&text, archive.path(), &path)
+            }
+        }
     }
 
     fn parse(text: &str, dir: &Path, path: &Path) -> Result<Self> {

@@ -8,7 +8,6 @@
 mod chunks;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +27,7 @@ use parquet::schema::types::ColumnDescriptor;
 
 use self::chunks::Chunks;
 use crate::manifest::{Manifest, State};
+use crate::place::{Location, Place};
 use crate::{Error, Result, TABLES, TableDef, layout, page, process};
 
 /// Rows in a batch that is read.
@@ -38,8 +38,8 @@ const BATCH_ROWS: usize = 8 * 1024;
 pub struct SegmentFile {
     /// Its table.
     pub def: &'static TableDef,
-    /// The file.
-    pub path: PathBuf,
+    /// Where it lies.
+    pub path: Location,
     /// Size in bytes.
     pub bytes: u64,
     /// Rows, least and greatest time as the manifest lists them; `None` for a
@@ -80,29 +80,29 @@ pub struct Inventory {
     pub findings: Vec<Error>,
 }
 
-/// Lists the segments of the recording at `dir`: those in the manifest and, if
+/// Lists the segments of the recording at `place`: those in the manifest and, if
 /// its recorder did not end well, those that were finished but not listed yet.
 /// Tables that this version does not know are left out; a name that no version
 /// could give to a table is damage.
 #[must_use]
-pub fn inventory(dir: &Path, manifest: &Manifest) -> Inventory {
+pub fn inventory_at(place: &Place, manifest: &Manifest) -> Inventory {
     let mut found = Inventory::default();
     let names: BTreeSet<&str> = manifest.segments.iter().map(|s| s.table.as_str()).collect();
     for name in names.into_iter().filter(|name| !is_table_name(name)) {
         let reason = format!("it lists a segment of {name:?}, which is no table's name");
-        let finding = Error::corrupt(layout::manifest(dir), reason);
+        let finding = Error::corrupt(layout::manifest(place.path()), reason);
         found.findings.push(finding);
     }
     for def in TABLES {
         let mut of_table = Vec::new();
         for segment in manifest.segments_of(def.name) {
-            match listed(dir, def, segment) {
+            match listed(place, def, segment) {
                 Ok(file) => of_table.push(file),
                 Err(finding) => found.findings.push(finding),
             }
         }
         if manifest.state == State::Recording {
-            match unlisted(dir, def, manifest) {
+            match unlisted(place, def, manifest) {
                 Ok(files) => of_table.extend(files),
                 Err(finding) => found.findings.push(finding),
             }
@@ -112,6 +112,12 @@ pub fn inventory(dir: &Path, manifest: &Manifest) -> Inventory {
         found.segments.append(&mut of_table);
     }
     found
+}
+
+/// [`inventory_at`] of the recording in the folder `dir`.
+#[must_use]
+pub fn inventory(dir: &Path, manifest: &Manifest) -> Inventory {
+    inventory_at(&Place::Folder(dir.to_path_buf()), manifest)
 }
 
 /// Whether a table of some version may have that name.
@@ -197,7 +203,7 @@ pub fn schema(def: &'static TableDef, columns: &[&str]) -> Result<SchemaRef> {
 /// threads can share it.
 #[derive(Debug)]
 pub struct SegmentReader {
-    path: PathBuf,
+    path: Location,
     def: &'static TableDef,
     metadata: ArrowReaderMetadata,
     texts: Texts,
@@ -219,8 +225,10 @@ impl SegmentReader {
     /// # Errors
     /// [`Error::Corrupt`] if it is no Parquet file, or one with other types;
     /// [`Error::Io`].
-    pub fn open(path: &Path, def: &'static TableDef, texts: Texts) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
+    pub fn open(path: impl Into<Location>, def: &'static TableDef, texts: Texts) -> Result<Self> {
+        let location: Location = path.into();
+        let path: &Path = &location;
+        let file = location.open().map_err(Error::io("open", path))?;
         let metadata = guarded(path, || {
             let corrupt = |e| Error::corrupt(path, e);
             let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
@@ -235,7 +243,7 @@ impl SegmentReader {
             ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).map_err(corrupt)
         })?;
         Ok(Self {
-            path: path.to_path_buf(),
+            path: location,
             def,
             metadata,
             texts,
@@ -304,7 +312,7 @@ impl SegmentReader {
             let corrupt = |e| Error::corrupt(path, e);
             let chosen = self.metadata.clone();
             let Some(row_group) = row_group else {
-                let file = File::open(path).map_err(Error::io("open", path))?;
+                let file = path.open().map_err(Error::io("open", &**path))?;
                 return ParquetRecordBatchReaderBuilder::new_with_metadata(file, chosen)
                     .with_projection(mask)
                     .with_batch_size(batch_rows)
@@ -320,7 +328,7 @@ impl SegmentReader {
                 .map_err(corrupt)
         })?;
         Ok(Batches {
-            path: path.clone(),
+            path: path.to_path_buf(),
             schema,
             rows: self.rows()?,
             reader: Some(reader),
@@ -353,7 +361,11 @@ impl Batches {
     ///
     /// # Errors
     /// As [`SegmentReader`].
-    pub fn open(path: &Path, def: &'static TableDef, columns: &[&str]) -> Result<Self> {
+    pub fn open(
+        path: impl Into<Location>,
+        def: &'static TableDef,
+        columns: &[&str],
+    ) -> Result<Self> {
         SegmentReader::open(path, def, Texts::Values)?.batches(None, columns, BATCH_ROWS)
     }
 
@@ -495,7 +507,7 @@ fn retype(
 
 /// A segment of the manifest, if it lies where it must and has its size.
 fn listed(
-    dir: &Path,
+    place: &Place,
     def: &'static TableDef,
     segment: &crate::segment::Segment,
 ) -> Result<SegmentFile> {
@@ -506,10 +518,9 @@ fn listed(
         .filter(|name| layout::segment_number(name).is_some())
         .ok_or_else(|| {
             let reason = format!("it lists {:?}, which is no segment's name", segment.file);
-            Error::corrupt(layout::manifest(dir), reason)
+            Error::corrupt(layout::manifest(place.path()), reason)
         })?;
-    let path = dir.join(def.name).join(name);
-    let bytes = plain_file(dir, &path)?;
+    let (path, bytes) = place.find(def.name, name)?;
     if bytes != segment.bytes {
         let reason = format!(
             "it has {bytes} bytes, {} lists {}",
@@ -531,51 +542,28 @@ fn listed(
     })
 }
 
-/// Segments on disk that the manifest does not list.
-fn unlisted(dir: &Path, def: &'static TableDef, manifest: &Manifest) -> Result<Vec<SegmentFile>> {
-    let folder = dir.join(def.name);
-    let known = |path: &Path| {
-        let mut files = manifest.segments_of(def.name);
-        files.any(|segment| path == dir.join(&segment.file))
-    };
-    let mut found = Vec::new();
-    let entries = match fs::read_dir(&folder) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(found),
-        entries => entries.map_err(Error::io("list", &folder))?,
-    };
-    for entry in entries {
-        let entry = entry.map_err(Error::io("list", &folder))?;
-        let name = entry.file_name();
-        let path = folder.join(&name);
-        let is_segment = name.to_str().and_then(layout::segment_number).is_some();
-        if !is_segment || known(&path) {
-            continue;
-        }
-        let bytes = plain_file(dir, &path)?;
-        found.push(SegmentFile {
+/// Segments that are there and that the manifest does not list.
+fn unlisted(
+    place: &Place,
+    def: &'static TableDef,
+    manifest: &Manifest,
+) -> Result<Vec<SegmentFile>> {
+    let known: BTreeSet<&str> = manifest
+        .segments_of(def.name)
+        .filter_map(|s| s.file.strip_prefix(def.name)?.strip_prefix('/'))
+        .collect();
+    let names = place.segments_of(def.name)?.into_iter();
+    let unknown = names.filter(|name| !known.contains(name.as_str()));
+    let found = unknown.map(|name| {
+        let (path, bytes) = place.find(def.name, &name)?;
+        Ok(SegmentFile {
             def,
             path,
             bytes,
             listed: None,
-        });
-    }
-    Ok(found)
-}
-
-/// Size of a regular file in a real folder of the recording. Links are not
-/// followed: they could lead anywhere.
-fn plain_file(dir: &Path, path: &Path) -> Result<u64> {
-    let folder = path.parent().unwrap_or(dir);
-    let of_folder = fs::symlink_metadata(folder);
-    let of_file = fs::symlink_metadata(path);
-    match (of_folder, of_file) {
-        (Ok(folder), Ok(file)) if folder.is_dir() && file.is_file() => Ok(file.len()),
-        (Ok(_), Ok(_)) => Err(Error::corrupt(path, "it is not a regular file")),
-        (Err(e), _) | (_, Err(e)) if e.kind() == std::io::ErrorKind::NotFound => {
-            Err(Error::corrupt(path, "it is missing"))
-        }
-        (Err(e), _) | (_, Err(e)) => Err(Error::io("read", path)(e)),
-    }
+        })
+    });
+    found.collect()
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use whence_schemas::{TABLES, TableDef, ids, segment};
 
 const MS: i64 = 1_000_000;
 /// CLOCK_BOOTTIME at the begin.
-const BOOT_NS: i64 = 10_000 * 1_000 * MS;
+pub(crate) const BOOT_NS: i64 = 10_000 * 1_000 * MS;
 /// CLOCK_REALTIME at the begin.
 const REAL_NS: i64 = 1_767_358_800 * 1_000 * MS;
 

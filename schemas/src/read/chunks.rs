@@ -1,8 +1,6 @@
 //! The bytes of some columns of one row group, read at once: pages are then
 //! slices of them, and threads that read one file do not share its position.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use bytes::{Buf as _, Bytes};
@@ -11,6 +9,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
+use crate::place::Location;
 use crate::{Error, Result};
 
 /// The column chunks of a row group that are wanted.
@@ -24,13 +23,14 @@ pub(super) struct Chunks {
 impl Chunks {
     /// Reads them.
     pub(super) fn read(
-        path: &Path,
+        location: &Location,
         metadata: &ParquetMetaData,
         row_group: usize,
         mask: &ProjectionMask,
     ) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
-        let len = file.metadata().map_err(Error::io("read", path))?.len();
+        let path: &Path = location;
+        let file = location.open().map_err(Error::io("open", path))?;
+        let len = Length::len(&file);
         let columns = metadata.row_group(row_group).columns();
         let mut parts = Vec::new();
         for (leaf, column) in columns.iter().enumerate() {
@@ -42,9 +42,8 @@ impl Chunks {
             let size = usize::try_from(bytes).ok().filter(|_| inside);
             let size = size
                 .ok_or_else(|| Error::corrupt(path, "a column lies beyond the end of the file"))?;
-            let mut part = vec![0; size];
-            file.read_exact_at(&mut part, start)
-                .map_err(Error::io("read", path))?;
+            let part = file.read_at(start, size);
+            let part = part.map_err(Error::io("read", path))?;
             parts.push((start, part.into()));
         }
         Ok(Self { len, parts })

@@ -134,7 +134,7 @@ fn flipped_bytes_are_an_error_and_never_a_panic() {
         let mut flipped = text.clone();
         flipped[at] ^= 0xff;
         std::fs::write(&path, &flipped).unwrap();
-        let read = Batches::open(&path, &fork::DEF, &["ts_ns", "child_upid", "comm"])
+        let read = Batches::open(path.as_path(), &fork::DEF, &["ts_ns", "child_upid", "comm"])
             .and_then(Iterator::collect::<Result<Vec<_>>>);
         match read {
             Err(Error::Corrupt { path: named, .. }) => {

@@ -1,0 +1,547 @@
+//! Takes the chosen events into a folder, with all that is needed to understand
+//! them: the processes that they name and the ancestors of those, the stacks,
+//! frames, names and mappings, the clocks and the losses.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array as _, AsArray as _, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Int64Type, Schema};
+use futures::StreamExt as _;
+use whence_schemas::manifest::{Bundle, Manifest, Redaction, State};
+use whence_schemas::read::Batches;
+use whence_schemas::redact::{Redactor, Rules};
+use whence_schemas::segment::{OpenSegment, Segment};
+use whence_schemas::{
+    TABLES, TableDef, clock, exec, exit, fork, frame, loss, mapping, overhead, process, sample,
+    stack, symbol,
+};
+
+use super::redact;
+use super::select::Selection;
+use super::thin::Thinner;
+use crate::forest::Forest;
+use crate::recording::Recording;
+use crate::session::Session;
+use crate::{Error, Result};
+
+/// A part of a recording in a folder of its own.
+#[derive(Debug)]
+pub struct Part {
+    /// The folder.
+    pub dir: PathBuf,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// When its events were, in no order.
+    pub times: Vec<i64>,
+}
+
+/// What a part is made by.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Which events.
+    pub selection: Selection,
+    /// Of that many samples, one.
+    pub one_sample_of: u64,
+    /// What takes secrets away.
+    pub rules: Rules,
+}
+
+impl Part {
+    /// Copies what `plan` says of a recording into the new folder `dir`, and
+    /// says which table it is at.
+    ///
+    /// # Errors
+    /// If rows cannot be read or written.
+    pub async fn copy(
+        session: &Session,
+        recording: &Recording,
+        forest: &Forest,
+        plan: &Plan,
+        dir: &Path,
+        at: &dyn Fn(&str),
+    ) -> Result<Self> {
+        fs::create_dir(dir).map_err(whence_schemas::Error::io("create", dir))?;
+        for def in TABLES {
+            let folder = dir.join(def.name);
+            fs::create_dir(&folder).map_err(whence_schemas::Error::io("create", &folder))?;
+        }
+        let before = recording
+            .manifest
+            .redaction
+            .as_ref()
+            .map_or(0, |r| r.secrets);
+        let mut copier = Copier {
+            recording,
+            plan,
+            dir,
+            redactor: Redactor::after(plan.rules.clone(), before),
+            segments: Vec::new(),
+            named: HashSet::new(),
+            stacks: HashSet::new(),
+            times: Vec::new(),
+            lost: BTreeMap::new(),
+            damaged: Vec::new(),
+        };
+        copier.events(at)?;
+        at(process::DEF.name);
+        copier.processes(session, forest).await?;
+        copier.paths(at)?;
+        let manifest = copier.manifest();
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            manifest,
+            times: copier.times,
+        })
+    }
+
+    /// Bytes of its segments.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.manifest.segments.iter().map(|s| s.bytes).sum()
+    }
+
+    /// Bytes of the segments of some tables.
+    #[must_use]
+    pub fn bytes_of(&self, tables: &[&TableDef]) -> u64 {
+        let of = |s: &&Segment| tables.iter().any(|def| def.name == s.table);
+        self.manifest
+            .segments
+            .iter()
+            .filter(of)
+            .map(|s| s.bytes)
+            .sum()
+    }
+}
+
+struct Copier<'a> {
+    recording: &'a Recording,
+    plan: &'a Plan,
+    dir: &'a Path,
+    redactor: Redactor,
+    segments: Vec<Segment>,
+    /// Processes that are named by what was taken.
+    named: HashSet<i64>,
+    stacks: HashSet<i64>,
+    times: Vec<i64>,
+    lost: BTreeMap<String, u64>,
+    /// Segments that could not be read to their end.
+    damaged: Vec<String>,
+}
+
+impl Copier<'_> {
+    /// Copies the rows of a table that `pick` leaves of each batch.
+    fn table(
+        &mut self,
+        def: &'static TableDef,
+        mut pick: impl FnMut(&mut Self, RecordBatch) -> Result<RecordBatch>,
+        rest: impl FnOnce(&mut Self) -> Result<Option<RecordBatch>>,
+    ) -> Result<()> {
+        let schema = def.schema();
+        let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+        let mut out = OpenSegment::create(self.dir, def, 1)?;
+        let recording = self.recording;
+        for segment in recording.segments_of(def) {
+            for batch in Batches::open(&segment.file.path, def, &names)? {
+                let batch = match batch {
+                    Ok(batch) => batch,
+                    Err(e) => {
+                        self.damaged.push(e.to_string());
+                        break;
+                    }
+                };
+                let picked = pick(self, batch)?;
+                self.write(&mut out, def, picked)?;
+            }
+        }
+        if let Some(batch) = rest(self)? {
+            self.write(&mut out, def, batch)?;
+        }
+        self.segments.push(out.finish()?);
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        out: &mut OpenSegment,
+        def: &'static TableDef,
+        batch: RecordBatch,
+    ) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let batch = redact::rows(def, batch, &mut self.redactor)?;
+        // What was read may be NULL anywhere, since older recordings have fewer
+        // columns; what is written must be what the table says.
+        let batch = RecordBatch::try_new(def.schema(), batch.columns().to_vec())
+            .map_err(|e| Error::Corrupt(format!("table {} cannot be copied: {e}", def.name)))?;
+        out.write(&batch)?;
+        Ok(())
+    }
+
+    /// Copies a table by a condition on its rows.
+    fn filtered(
+        &mut self,
+        def: &'static TableDef,
+        keep: impl Fn(&Self, &Row<'_>) -> bool,
+        took: impl Fn(&mut Self, &RecordBatch),
+    ) -> Result<()> {
+        let pick = |this: &mut Self, batch: RecordBatch| {
+            let picked = filter(&batch, |row| keep(this, row))?;
+            took(this, &picked);
+            Ok(picked)
+        };
+        self.table(def, pick, |_| Ok(None))
+    }
+
+    /// Everything that happened.
+    fn events(&mut self, at: &dyn Fn(&str)) -> Result<()> {
+        at(exec::DEF.name);
+        self.filtered(
+            &exec::DEF,
+            |this, row| this.has(row, "ts_ns", &["upid"]),
+            |this, batch| {
+                this.name(batch, &["upid", "parent_upid"]);
+                this.point(batch, &["kernel_stack_id", "user_stack_id"]);
+                this.time(batch);
+            },
+        )?;
+        at(fork::DEF.name);
+        self.filtered(
+            &fork::DEF,
+            |this, row| this.has(row, "ts_ns", &["parent_upid", "child_upid"]),
+            |this, batch| {
+                this.name(batch, &["parent_upid", "child_upid"]);
+                this.point(batch, &["user_stack_id"]);
+                this.time(batch);
+            },
+        )?;
+        at(exit::DEF.name);
+        self.filtered(
+            &exit::DEF,
+            |this, row| this.has(row, "ts_ns", &["upid"]),
+            |this, batch| {
+                this.name(batch, &["upid", "reaper_upid"]);
+                this.time(batch);
+            },
+        )?;
+        at(sample::DEF.name);
+        self.samples()?;
+        let overlaps = |this: &Self, row: &Row<'_>| {
+            let selection = &this.plan.selection;
+            let (from, to) = (row.int("t0_ns"), row.int("t1_ns"));
+            from.is_none_or(|from| from <= selection.until_ns)
+                && to.is_none_or(|to| to >= selection.since_ns)
+        };
+        self.filtered(&loss::DEF, overlaps, |this, batch| this.lose(batch))?;
+        self.filtered(&overhead::DEF, overlaps, |_, _| ())?;
+        self.filtered(
+            &clock::DEF,
+            |this, row| {
+                row.int("ts_ns")
+                    .is_some_and(|ts| this.plan.selection.has_time(ts))
+            },
+            |_, _| (),
+        )
+    }
+
+    fn samples(&mut self) -> Result<()> {
+        let thinner = std::cell::RefCell::new(Thinner::new(self.plan.one_sample_of));
+        let took = |this: &mut Self, batch: &RecordBatch| {
+            this.name(batch, &["upid"]);
+            this.point(batch, &["kernel_stack_id", "user_stack_id"]);
+            this.time(batch);
+        };
+        let pick = |this: &mut Self, batch: RecordBatch| {
+            let chosen = filter(&batch, |row| this.has(row, "ts_ns", &["upid"]))?;
+            let kept = thinner.borrow_mut().thin(chosen)?;
+            took(this, &kept);
+            Ok(kept)
+        };
+        let rest = |this: &mut Self| {
+            let schema = nullable(&sample::DEF);
+            let kept = thinner.borrow_mut().rest(&Arc::new(schema))?;
+            took(this, &kept);
+            Ok(Some(kept))
+        };
+        self.table(&sample::DEF, pick, rest)
+    }
+
+    /// The processes that are named, those that were alive then, and the
+    /// ancestors of both.
+    async fn processes(&mut self, session: &Session, forest: &Forest) -> Result<()> {
+        let selection = &self.plan.selection;
+        let alive = |node: &u32| {
+            forest.start_ns(*node) <= selection.until_ns
+                && forest
+                    .end_ns(*node)
+                    .is_none_or(|end| end >= selection.since_ns)
+                && selection.has_process(Some(forest.upid(*node)))
+        };
+        let mut nodes: HashSet<u32> = forest.nodes().filter(alive).collect();
+        nodes.extend(self.named.iter().filter_map(|upid| forest.node_of(*upid)));
+        let ancestors: Vec<u32> = nodes
+            .iter()
+            .flat_map(|node| forest.ancestors(*node))
+            .collect();
+        nodes.extend(ancestors);
+        self.named = nodes.iter().map(|node| forest.upid(*node)).collect();
+
+        let schema = process::DEF.schema();
+        let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+        let sql = format!(
+            "SELECT {} FROM process ORDER BY tree_first",
+            columns.join(", ")
+        );
+        let mut rows = session.frame(&sql, vec![]).await?.execute_stream().await?;
+        let mut out = OpenSegment::create(self.dir, &process::DEF, 1)?;
+        while let Some(batch) = rows.next().await {
+            let batch = filter(&batch?, |row| {
+                row.int("upid")
+                    .is_some_and(|upid| self.named.contains(&upid))
+            })?;
+            self.write(&mut out, &process::DEF, batch)?;
+        }
+        self.segments.push(out.finish()?);
+        Ok(())
+    }
+
+    /// What the stacks are made of, each once.
+    fn paths(&mut self, at: &dyn Fn(&str)) -> Result<()> {
+        at(mapping::DEF.name);
+        self.filtered(
+            &mapping::DEF,
+            |this, row| {
+                let known = row
+                    .int("upid")
+                    .is_some_and(|upid| this.named.contains(&upid));
+                known
+                    && row
+                        .int("ts_ns")
+                        .is_some_and(|ts| ts <= this.plan.selection.until_ns)
+            },
+            |_, _| (),
+        )?;
+        at(stack::DEF.name);
+        let (mut seen, mut frames) = (HashSet::new(), HashSet::new());
+        self.table(
+            &stack::DEF,
+            |this, batch| {
+                let picked = filter(&batch, |row| {
+                    row.int("stack_id")
+                        .is_some_and(|id| this.stacks.contains(&id) && seen.insert(id))
+                })?;
+                if let Some(ids) = picked.column_by_name("frame_ids") {
+                    let ids = ids.as_list::<i32>();
+                    for row in 0..ids.len() {
+                        let of_row = ids.value(row);
+                        frames.extend(of_row.as_primitive::<Int64Type>().iter().flatten());
+                    }
+                }
+                Ok(picked)
+            },
+            |_| Ok(None),
+        )?;
+        at(frame::DEF.name);
+        let mut seen = HashSet::new();
+        self.table(
+            &frame::DEF,
+            |_, batch| {
+                filter(&batch, |row| {
+                    row.int("frame_id")
+                        .is_some_and(|id| frames.contains(&id) && seen.insert(id))
+                })
+            },
+            |_| Ok(None),
+        )?;
+        let mut seen = HashSet::new();
+        self.table(
+            &symbol::DEF,
+            |_, batch| {
+                filter(&batch, |row| {
+                    let depth = row.small("inline_depth");
+                    row.int("frame_id")
+                        .is_some_and(|id| frames.contains(&id) && seen.insert((id, depth)))
+                })
+            },
+            |_| Ok(None),
+        )
+    }
+
+    /// Whether a row is chosen, by its time and by any of its processes.
+    fn has(&self, row: &Row<'_>, time: &str, processes: &[&str]) -> bool {
+        let selection = &self.plan.selection;
+        row.int(time).is_some_and(|ts_ns| selection.has_time(ts_ns))
+            && processes
+                .iter()
+                .any(|name| selection.has_process(row.int(name)))
+    }
+
+    fn name(&mut self, batch: &RecordBatch, columns: &[&str]) {
+        self.named.extend(ints(batch, columns));
+    }
+
+    fn point(&mut self, batch: &RecordBatch, columns: &[&str]) {
+        self.stacks.extend(ints(batch, columns));
+    }
+
+    fn time(&mut self, batch: &RecordBatch) {
+        self.times.extend(ints(batch, &["ts_ns"]));
+    }
+
+    fn lose(&mut self, batch: &RecordBatch) {
+        let (Some(streams), Some(counts)) = (
+            batch.column_by_name("stream"),
+            batch.column_by_name("count"),
+        ) else {
+            return;
+        };
+        let counts = counts.as_primitive::<Int64Type>().iter();
+        for (stream, count) in streams.as_string::<i32>().iter().zip(counts) {
+            let count = count.and_then(|count| u64::try_from(count).ok());
+            if let (Some(stream), Some(count)) = (stream, count) {
+                let all = self.lost.entry(stream.to_owned()).or_default();
+                *all = all.saturating_add(count);
+            }
+        }
+    }
+
+    fn manifest(&mut self) -> Manifest {
+        let (from, selection) = (&self.recording.manifest, &self.plan.selection);
+        let (start, end) = self.recording.range_ns();
+        let mut manifest = from.clone();
+        let later = selection.since_ns.clamp(start, end) - start;
+        for at in [
+            &mut manifest.clock.boot_ns,
+            &mut manifest.clock.mono_ns,
+            &mut manifest.clock.real_ns,
+        ] {
+            *at = at.saturating_add(later);
+        }
+        manifest.recording_id = random_id();
+        manifest.end_ns = Some(selection.until_ns.clamp(start, end));
+        manifest.state = State::Finished;
+        manifest.process_complete = true;
+        manifest.lost = std::mem::take(&mut self.lost);
+        manifest.segments = std::mem::take(&mut self.segments);
+        self.redact_options(&mut manifest.options);
+        let before = from.redaction.clone().unwrap_or_default();
+        let now = self.redactor.report();
+        manifest.redaction = Some(Redaction {
+            replaced: before.replaced.saturating_add(now.replaced),
+            rules: match before.rules.as_str() {
+                "" => now.rules,
+                recorded => format!("{}; when it was recorded: {recorded}", now.rules),
+            },
+            secrets: now.secrets,
+        });
+        let mut left_out = selection.left_out.clone();
+        if self.plan.one_sample_of > 1 {
+            left_out.push(format!(
+                "samples: one of {} was kept, with the weight of all",
+                self.plan.one_sample_of
+            ));
+        }
+        if self.recording.cut_off() {
+            left_out.push("events after the last segment: it was not finished".into());
+        }
+        let damaged = self.recording.findings.iter().map(ToString::to_string);
+        left_out.extend(
+            damaged
+                .chain(self.damaged.drain(..))
+                .map(|finding| format!("rows of damaged files: {finding}")),
+        );
+        manifest.bundle = Some(Bundle {
+            recording_id: from.recording_id.clone(),
+            created: jiff::Timestamp::now()
+                .strftime("%Y-%m-%dT%H:%M:%SZ")
+                .to_string(),
+            note: None,
+            left_out,
+            one_sample_of: self.plan.one_sample_of,
+            files: Vec::new(),
+        });
+        manifest
+    }
+
+    /// The command that was recorded stands in the options, too.
+    fn redact_options(&mut self, options: &mut serde_json::Value) {
+        let Some(command) = options.get_mut("command").and_then(|c| c.as_array_mut()) else {
+            return;
+        };
+        let args: Vec<Vec<u8>> = command
+            .iter()
+            .map(|arg| arg.as_str().unwrap_or_default().as_bytes().to_vec())
+            .collect();
+        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+        if let Some(replaced) = self.redactor.args(&args) {
+            *command = replaced
+                .iter()
+                .map(|arg| String::from_utf8_lossy(arg).into_owned().into())
+                .collect();
+        }
+    }
+}
+
+/// A row of a batch, to ask its values by name.
+pub(super) struct Row<'a> {
+    batch: &'a RecordBatch,
+    row: usize,
+}
+
+impl Row<'_> {
+    fn int(&self, name: &str) -> Option<i64> {
+        let column = self
+            .batch
+            .column_by_name(name)?
+            .as_primitive_opt::<Int64Type>()?;
+        column.is_valid(self.row).then(|| column.value(self.row))
+    }
+
+    fn small(&self, name: &str) -> Option<i32> {
+        let column = self.batch.column_by_name(name)?;
+        let column = column.as_primitive_opt::<arrow::datatypes::Int32Type>()?;
+        column.is_valid(self.row).then(|| column.value(self.row))
+    }
+}
+
+fn filter(batch: &RecordBatch, mut keep: impl FnMut(&Row<'_>) -> bool) -> Result<RecordBatch> {
+    let kept = (0..batch.num_rows()).map(|row| Some(keep(&Row { batch, row })));
+    Ok(filter_record_batch(batch, &kept.collect::<BooleanArray>())?)
+}
+
+/// The values of some columns, NULL aside.
+fn ints<'a>(batch: &'a RecordBatch, columns: &'a [&str]) -> impl Iterator<Item = i64> + 'a {
+    let columns = columns.iter().filter_map(|name| batch.column_by_name(name));
+    let columns = columns.filter_map(|column| column.as_primitive_opt::<Int64Type>());
+    columns.flat_map(Int64Array::iter).flatten()
+}
+
+/// The schema of a table as it is read.
+fn nullable(def: &'static TableDef) -> Schema {
+    let schema = def.schema();
+    let fields = schema.fields().iter();
+    Schema::new(
+        fields
+            .map(|f| f.as_ref().clone().with_nullable(true))
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// Random, in the shape of the recorder's ids.
+fn random_id() -> String {
+    let half = || RandomState::new().hash_one(std::process::id());
+    let (a, b) = (half(), half());
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        a >> 32,
+        a >> 16 & 0xffff,
+        a & 0xfff,
+        b >> 52,
+        b & 0xffff_ffff_ffff
+    )
+}
