@@ -43,7 +43,7 @@ bench: build-tools bench-tools ## What recording adds to a storm of processes, a
 	$(CARGO) build --release -p whence-recorder
 	$(SUDO) tests/bench/storm.py $(TARGET)/release
 
-soak: build-tools ## A thousand kills, and the crash tests around them
+soak: build-tools ## A thousand kills of the recorder at random moments
 	$(CARGO) build --workspace
 	WHENCE_KILLS=1000 $(CARGO) test --workspace --test live -- a_recorder_killed_at_any_moment
 

@@ -46,7 +46,7 @@ struct {
 /* What is put into the maps above is too large for the stack. */
 SCRATCH(new_wait, struct wait);
 
-/* Waits that were not timed, since the map was full. */
+/* Waits that were not timed, since the map was full or no buffer was free. */
 u64 waits_full = 0;
 
 static __always_inline struct wait *wait_of(u32 tid)
@@ -82,8 +82,11 @@ static __always_inline void begin_wait(void *ctx, struct task_struct *task)
 		return;
 	wait = wait_of(tid);
 	slot = wait ? take_slot() : NULL;
-	if (!slot)
+	if (!slot) {
+		if (wait)
+			__sync_fetch_and_add(&waits_full, 1);
 		return;
+	}
 	stacks = &slot->wait.stacks;
 	wait->waker_stack_bytes = 0;
 	/* Not when it would go on running if it could. */

@@ -4,6 +4,7 @@
 //! the stacks of an exec that is under way. Knows neither libbpf nor time: what
 //! it needs of both is handed in.
 
+mod mapped;
 mod samples;
 
 use std::borrow::Cow;
@@ -18,10 +19,9 @@ use whence_schemas::{exec, exit, fork, ids, line, process};
 
 use crate::argv::{Argv, texts, wanted_env};
 use crate::cgroups::{Cgroups, container_id};
-use crate::decode::{self, Caller, Event, Fork, Image, Mapping, Sample, comm};
+use crate::decode::{self, Caller, Event, Fork, Image, comm};
 use crate::entry::Origin;
-use crate::loss::{CALLER, EXEC, EXIT, FORK, MAPPING, PROBE, SAMPLE, SNAPSHOT, STREAMS, WAIT};
-use crate::modules::{FileId, Told};
+use crate::loss::{CALLER, EXEC, EXIT, FORK, PROBE, SAMPLE, SNAPSHOT, STREAMS, WAIT};
 use crate::print::Printer;
 use crate::processes::Processes;
 use crate::sink::Sink;
@@ -531,60 +531,6 @@ impl Pipeline {
             write_bytes: wire.write_bytes.cast_signed(),
             reaper_upid: parent_upid(&wire.reaper),
         });
-    }
-
-    /// Whether the code that a sample shows is not known yet, but will be told:
-    /// its process has gone, which is on the ring. Then the sample waits.
-    fn must_wait(&mut self, sample: &Sample<'_>, record: &[u8]) -> bool {
-        let ts_ns = sample.wire.header.ts_ns.cast_signed();
-        while let Some(upid) = self.waiting.overdue(ts_ns) {
-            self.release(upid);
-        }
-        let Some(leaf) = sample.user_stack.by_frame_pointers.addresses().next() else {
-            return false;
-        };
-        if self.valve.cause().is_some() {
-            return false;
-        }
-        let owner = self.owner(&sample.wire.process);
-        !self.stacks.knows(&owner, leaf, ts_ns)
-            && procfs::has_ended(owner.pid)
-            && self.waiting.add(owner.upid, ts_ns, record)
-    }
-
-    /// Takes the samples of a process that have waited.
-    fn release(&mut self, upid: i64) {
-        for record in self.waiting.take(upid) {
-            if let Ok(Event::Sample(sample)) = decode::decode(&record) {
-                self.sample(&sample);
-            }
-        }
-    }
-
-    /// Takes all samples that wait: nothing more will come.
-    pub fn release_all(&mut self) {
-        while let Some(upid) = self.waiting.overdue(i64::MAX) {
-            self.release(upid);
-        }
-    }
-
-    fn mapping(&mut self, event: &Mapping<'_>) {
-        self.received(MAPPING);
-        let wire = &event.wire;
-        let owner = self.owner(&wire.process);
-        let told = Told {
-            start: wire.start,
-            end: wire.end,
-            offset: wire.offset,
-            path: event.path(),
-            id: FileId {
-                dev: device(wire.dev).cast_unsigned(),
-                inode: wire.inode,
-                changed_ns: wire.changed_ns.cast_signed(),
-            },
-        };
-        self.stacks
-            .tell(&told, &owner, wire.header.ts_ns.cast_signed());
     }
 }
 
