@@ -50,8 +50,8 @@ soak: build-tools ## A thousand kills of the recorder at random moments
 	WHENCE_KILLS=1000 $(CARGO) test --workspace --test live -- a_recorder_killed_at_any_moment
 
 pages: ## Man pages and completions of both programs, into dist/pages
-	$(CARGO) run --quiet -p whence-recorder --example pages -- dist/pages
-	$(CARGO) run --quiet -p whence-analyzer --example pages -- dist/pages
+	$(CARGO) run --quiet -p whence-recorder --example record_pages -- dist/pages
+	$(CARGO) run --quiet -p whence-analyzer --example analyzer_pages -- dist/pages
 
 bless: ## Writes what is made from definitions anew
 	BLESS=1 $(CARGO) test -p whence-schemas --test tables_page

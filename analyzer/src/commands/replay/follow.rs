@@ -67,7 +67,7 @@ fn paths(recording: &Recording) -> impl Iterator<Item = PathBuf> {
     recording
         .segments
         .iter()
-        .map(|segment| segment.file.path.clone())
+        .map(|segment| segment.file.path.to_path_buf())
 }
 
 /// The same recordings without the segments that were read.
@@ -77,7 +77,7 @@ fn without(recordings: Recordings, done: &HashSet<PathBuf>) -> Recordings {
         let is_new = |path: &PathBuf| !done.contains(path);
         recording
             .segments
-            .retain(|segment| is_new(&segment.file.path));
+            .retain(|segment| is_new(&segment.file.path.to_path_buf()));
     }
     Recordings {
         all: Arc::new(all),
