@@ -2,6 +2,7 @@
 //! with them, when it fails, and when a signal ends it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -30,6 +31,7 @@ impl Folder {
         clean_up_at_signals();
         let made = tempfile::Builder::new()
             .prefix(".whence-")
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(parent)
             .map_err(|source| Error::Io {
                 action: "create",
@@ -83,7 +85,6 @@ mod tests {
 
     #[test]
     fn a_folder_goes_with_its_value_and_is_private() {
-        use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::beside(&dir.path().join("x.zip")).unwrap();
         let path = folder.path().to_path_buf();

@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(completed("SELECT e.comm, e.cmd"), ["cmdline"]);
         assert_eq!(completed("who"), ["who_runs;"]);
         assert_eq!(completed("sel"), ["select"]);
-        assert_eq!(completed("SELECT comm FROM exec WHE"), ["WHERE"]);
+        assert_eq!(completed("SELECT comm FROM exec WHER"), ["WHERE"]);
         assert_eq!(completed(".sch"), [".schema"]);
         assert_eq!(completed(".schema samp"), ["sample"]);
         assert_eq!(completed(".run who_"), ["who_runs"]);
