@@ -1,6 +1,7 @@
 //! A session as a flight recorder: when a part begins, when old ones go, and when
 //! what is kept is frozen into a recording of its own.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -109,7 +110,10 @@ impl Session {
             Some(trigger) if !recent => trigger,
             _ => return Ok(()),
         };
-        if parts.freezing.as_ref().is_some_and(|t| !t.is_finished()) {
+        let busy = parts.freezing.as_ref().is_some_and(|t| !t.is_finished());
+        // Its name is the time to a second.
+        if busy || place_now(&self.dir).exists() {
+            stop.freeze.fetch_or(asked, Ordering::Relaxed);
             return Ok(());
         }
         parts.triggered = Some(Instant::now());
@@ -122,7 +126,7 @@ impl Session {
     /// On a thread of its own: recording goes on.
     fn start_freezing(&mut self, why: String) -> anyhow::Result<()> {
         let from = self.dir.clone();
-        let to = freeze::beside(&from, clock::read().real_ns / 1_000_000_000);
+        let to = place_now(&from);
         let id = random_id()?;
         let work = move || {
             let shown = to.display().to_string();
@@ -148,4 +152,9 @@ impl Session {
             let _ = thread.join();
         }
     }
+}
+
+/// Where what is frozen now is put.
+fn place_now(dir: &Path) -> PathBuf {
+    freeze::beside(dir, clock::read().real_ns / 1_000_000_000)
 }

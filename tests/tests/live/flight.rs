@@ -62,13 +62,20 @@ fn begin_ns(dir: &Path) -> i64 {
 }
 
 fn query(dir: &Path, sql: &str) -> Result<Value, Failed> {
-    let output = Command::new(program("whence"))
-        .args(["query", "--format", "json", sql, "-i"])
-        .arg(dir)
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "{said}");
-    Ok(serde_json::from_slice(&output.stdout)?)
+    let begin = Instant::now();
+    loop {
+        let output = Command::new(program("whence"))
+            .args(["query", "--format", "json", sql, "-i"])
+            .arg(dir)
+            .output()?;
+        if output.status.success() {
+            return Ok(serde_json::from_slice(&output.stdout)?);
+        }
+        // A part may go while it is read.
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let gone = said.contains("No such file");
+        ensure!(gone && begin.elapsed() < DEADLINE, "{said}");
+    }
 }
 
 /// A process that was there before, and whose children are recorded.

@@ -56,7 +56,7 @@ fn follow() -> Result<(), Failed> {
         .stderr(Stdio::piped())
         .spawn()?;
     for i in 0..20 {
-        run(&["echo", &format!("followed {i}")])?;
+        run(&["/bin/echo", &format!("followed {i}")])?;
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     let recording = recorder.stop(libc::SIGTERM)?;
