@@ -1,6 +1,6 @@
 //! A part of a recording in one zip, to attach to a report of a bug.
 //!
-//! [`select`] says which events; [`copy`] takes them with all that is needed to
+//! [`select`] says which events; `copy` takes them with all that is needed to
 //! understand them, without secrets; [`fit`] makes that small enough; [`pack`]
 //! writes the zip. [`inspect`] tells what would leave the house.
 

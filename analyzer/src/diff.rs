@@ -1,6 +1,6 @@
 //! What is new, gone or changed between two recordings.
 //!
-//! Each side is counted ([`tally`]): programs that ran, chains of ancestors
+//! Each side is counted (`tally`): programs that ran, chains of ancestors
 //! that ran them, how processes ended, stack events, and the functions and
 //! call paths in them. Numbers become comparable as rates per second of
 //! recording, or as shares of a whole, and differences that chance explains

@@ -1,8 +1,8 @@
 //! Writes recordings in the formats of viewers that people already use.
 //!
-//! Two kinds of them: sums by call path ([`folded`], [`speedscope`],
-//! [`pprof`]), whose size depends on how many different paths there are, and
-//! time lines ([`perfetto`], [`firefox`]), which are written as the events are
+//! Two kinds of them: sums by call path (`folded`, `speedscope`,
+//! `pprof`), whose size depends on how many different paths there are, and
+//! time lines (`perfetto`, `firefox`), which are written as the events are
 //! read. Names in them are those that every answer prints ([`frames`]), made
 //! printable: a viewer is no place for control characters either.
 //!

@@ -7,8 +7,8 @@
 //! many megabytes; every browser since 2023 inflates it by itself. The script
 //! shows it as text and as drawings, never as markup.
 //!
-//! The parts: [`choose`] says which processes are shown, [`life`], [`paths`]
-//! and [`series`] read them, [`document`] is what the page reads, [`page`] puts
+//! The parts: `choose` says which processes are shown, `life`, `paths`
+//! and `series` read them, `document` is what the page reads, `page` puts
 //! it together with the sources in `analyzer/report/`.
 
 mod choose;

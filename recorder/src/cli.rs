@@ -89,8 +89,8 @@ pub struct Args {
     pub flight_recorder: Option<Keep>,
 
     /// Keep what the flight recorder has, beside its directory, when this happens:
-    /// exec:PATTERN (command line), exit:NAME[:STATUS], probe:EVENT; * stands for
-    /// any text; may be repeated. SIGUSR1 does the same
+    /// exec:PATTERN (command line), exit:NAME or exit:NAME:STATUS, probe:EVENT; * stands
+    /// for any text; may be repeated. SIGUSR1 does the same
     #[arg(long = "trigger", value_name = "EVENT", requires = "flight_recorder")]
     pub triggers: Vec<Trigger>,
 

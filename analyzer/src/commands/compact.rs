@@ -18,7 +18,7 @@ use crate::{Error, Result, session};
 ///
 /// # Errors
 /// [`Error::Usage`] for one that was not finished; as
-/// [`compact`](whence_schemas::compact::compact).
+/// [`whence_schemas::compact::compact`].
 pub fn run(args: &Compact) -> Result<()> {
     args.recordings
         .iter()
