@@ -43,7 +43,7 @@ say "whence record -d 8s -s tracepoint:block:block_rq_complete -o $recording"
 say "whence who awk"
 "$whence" who awk -i "$recording"
 say "whence replay | head"
-"$whence" replay -i "$recording" | grep -E ' (awk|pgrep|sleep) ' | head -6
+"$whence" replay -i "$recording" | grep -m 6 -E ' (awk|pgrep|sleep) '
 say "whence why block_rq_complete"
 "$whence" why block_rq_complete -i "$recording"
 
