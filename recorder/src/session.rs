@@ -260,10 +260,15 @@ impl Session {
             if now >= next_tick {
                 self.tick()?;
                 self.loaded.follow_cpus(&host::cpus());
+            }
+            // Before each segment too: a short one may come many times a second.
+            if now >= next_tick || now >= next_rotation {
                 let (pipeline, manifest) = (&mut self.pipeline, &mut self.manifest);
                 if self.guard.watch_disk(pipeline, manifest)?.is_some() {
                     return Ok(());
                 }
+            }
+            if now >= next_tick {
                 next_tick = now + TICK;
             }
             let asked = self.is_asked_to_write(stop);
