@@ -60,8 +60,9 @@ pub fn run(cli: Cli) -> Result<()> {
     }
 }
 
-fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+/// Threads to run queries on.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .enable_time()
         .enable_io()
         .build()
@@ -69,7 +70,11 @@ fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
             action: "start",
             object: "threads".into(),
             source,
-        })?;
+        })
+}
+
+fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = runtime()?;
     let result = runtime.block_on(command);
     // What was interrupted and goes on is not waited for.
     runtime.shutdown_background();

@@ -11,7 +11,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use super::query::{is_name, named, params, statement};
-use super::{Answer, open};
+use super::{Answer, open, runtime};
 use crate::cli::Shell;
 use crate::interrupt::Meaning;
 use crate::loss::Completeness;
@@ -142,9 +142,8 @@ impl State {
                 is_timed: self.is_timed,
                 sql: sql.to_owned(),
             };
-            // On another thread: what cannot be interrupted is left behind.
-            let mut task = Abandoned(tokio::spawn(task.run(statement)));
-            (&mut task.0).await.map_err(|e| Error::Io {
+            let mut running = Running::start(task.run(statement))?;
+            (&mut running.task).await.map_err(|e| Error::Io {
                 action: "run",
                 object: "the statement".into(),
                 source: std::io::Error::other(e.to_string()),
@@ -154,12 +153,29 @@ impl State {
     }
 }
 
-/// A task that ends when nobody waits for it any more.
-struct Abandoned<T>(tokio::task::JoinHandle<T>);
+/// A statement on threads of its own: if nobody waits for it any more and it
+/// cannot be interrupted, it is left behind with them, and holds up no other.
+struct Running {
+    task: tokio::task::JoinHandle<Result<()>>,
+    threads: Option<tokio::runtime::Runtime>,
+}
 
-impl<T> Drop for Abandoned<T> {
+impl Running {
+    fn start(statement: impl Future<Output = Result<()>> + Send + 'static) -> Result<Self> {
+        let threads = runtime()?;
+        Ok(Self {
+            task: threads.spawn(statement),
+            threads: Some(threads),
+        })
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
+        if let Some(threads) = self.threads.take() {
+            threads.shutdown_background();
+        }
     }
 }
 
