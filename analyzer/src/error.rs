@@ -55,9 +55,6 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// The user stopped it.
-    #[error("stopped by ctrl-c; nothing was written")]
-    Interrupted,
     /// The operating system refused.
     #[error("failed to {action} {object}: {source}")]
     Io {
@@ -85,7 +82,7 @@ impl Error {
             Self::Corrupt(_) => 4,
             Self::Limit(_) => 5,
             Self::Nothing(_) | Self::Query(_) => 1,
-            Self::Write { .. } | Self::Io { .. } | Self::Interrupted => 1,
+            Self::Write { .. } | Self::Io { .. } => 1,
         }
     }
 

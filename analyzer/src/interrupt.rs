@@ -18,7 +18,7 @@ static STATE: Mutex<State> = Mutex::new(State {
 
 struct State {
     mode: Mode,
-    /// What is removed before the program ends.
+    /// Files and folders that are removed before the program ends.
     temporary: Vec<PathBuf>,
 }
 
@@ -68,7 +68,7 @@ fn handle(signal: i32) {
         _ => {
             for path in &state.temporary {
                 // Nobody is left to be told that it failed.
-                let _ = std::fs::remove_dir_all(path);
+                let _ = std::fs::remove_file(path).or_else(|_| std::fs::remove_dir_all(path));
             }
             let _ = emulate_default_handler(signal);
         }
@@ -79,17 +79,17 @@ fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A folder that is removed if the program is interrupted, for as long as this
-/// lives.
+/// A file or folder that is removed if the program is interrupted, for as long as
+/// this lives.
 #[derive(Debug)]
 pub struct Temporary(PathBuf);
 
 impl Temporary {
-    /// For a folder that is there.
+    /// For what is there.
     #[must_use]
-    pub fn new(dir: &Path) -> Self {
-        state().temporary.push(dir.to_path_buf());
-        Self(dir.to_path_buf())
+    pub fn new(path: &Path) -> Self {
+        state().temporary.push(path.to_path_buf());
+        Self(path.to_path_buf())
     }
 }
 

@@ -9,7 +9,6 @@ mod output;
 mod progress;
 mod rows;
 mod screen;
-pub mod stream;
 mod table;
 pub mod text;
 mod watch;

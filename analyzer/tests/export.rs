@@ -153,3 +153,23 @@ fn a_recording_without_stacks_still_has_a_time_line() {
     assert!(said.contains("1 process, 0 stack events"), "{said}");
     assert!(std::fs::metadata(&file).unwrap().len() > 0);
 }
+
+#[test]
+fn a_file_is_for_its_owner_only_and_never_in_a_recording() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (dir, recording) = recorded(host());
+    let to = |file: &Path| {
+        let file = file.to_str().unwrap().to_owned();
+        on(&recording, &["export", "--to", "folded", "-o", &file])
+    };
+    let file = dir.path().join("x.folded");
+    assert!(to(&file).status.success());
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let inside = recording.join("exec/x.folded");
+    let said = refused(&to(&inside), 2);
+    assert!(said.contains("lies in the recording"), "{said}");
+    assert!(!inside.exists());
+    let said = refused(&to(dir.path()), 1);
+    assert!(said.contains("is a directory"), "{said}");
+}

@@ -40,22 +40,25 @@ impl Event {
             ..Default::default()
         };
         attr.__bindgen_anon_1.sample_period = self.period;
-        let (pid, group, flags) = (-1, -1, sys::PERF_FLAG_FD_CLOEXEC);
-        // SAFETY: `attr` is a valid attribute of the size that it states.
-        let fd = unsafe {
-            libc::syscall(
-                libc::SYS_perf_event_open,
-                &raw const attr,
-                pid,
-                cpu,
-                group,
-                flags,
-            )
-        };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: a descriptor that the kernel has just given belongs to us alone.
-        Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+        // SAFETY: the attribute points to nothing.
+        unsafe { open(&attr, cpu) }
     }
+}
+
+/// Opens an event of all processes on a CPU (perf_event_open(2)).
+///
+/// # Errors
+/// What the kernel says.
+///
+/// # Safety
+/// What the attribute points to is there.
+pub unsafe fn open(attr: &sys::perf_event_attr, cpu: u32) -> io::Result<OwnedFd> {
+    let (pid, group, flags) = (-1, -1, sys::PERF_FLAG_FD_CLOEXEC);
+    // SAFETY: an attribute of the size that it states; the rest is promised.
+    let fd = unsafe { libc::syscall(libc::SYS_perf_event_open, attr, pid, cpu, group, flags) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a descriptor that the kernel has just given belongs to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }

@@ -4,7 +4,7 @@ use super::{negative, no_samples, session, top};
 use crate::cli::Export;
 use crate::export::{self, Filter, Span, Written};
 use crate::loss::Completeness;
-use crate::render::{Screen, stream, text};
+use crate::render::{Screen, file, text};
 use crate::session::Session;
 use crate::time::instant;
 use crate::{Error, Result};
@@ -28,14 +28,10 @@ pub async fn run(args: &Export) -> Result<()> {
     for line in Completeness::of(&session.recordings).lines() {
         eprintln!("whence: {line}");
     }
-    let mut written = Written::default();
-    let work = async {
-        let mut out = stream::Output::create(args.output.as_deref())?;
-        let result = export::write(&session, target, &filter, &mut out).await;
-        written = result.map_err(|e| out.named(e))?;
-        out.finish()
-    };
-    stream::unless_interrupted(work).await?;
+    let mut out = file::Output::create(args.output.as_deref(), &session.recordings)?;
+    let result = export::write(&session, target, &filter, &mut out).await;
+    let written = result.map_err(|e| out.named(e))?;
+    out.finish()?;
     if let Some(path) = &args.output {
         eprintln!("whence: {}: {}", path.display(), said(written));
     }

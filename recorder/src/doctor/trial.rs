@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use libbpf_sys as sys;
 
 use super::{Check, Status};
-use crate::perf::Event;
+use crate::perf::{self, Event};
 use crate::tracefs::Tracefs;
 
 /// A function that every kernel has and that is called all the time.
@@ -234,23 +234,9 @@ fn dynamic(kind: &str, target: &str, offset: u64) -> io::Result<()> {
     };
     attr.__bindgen_anon_3.config1 = target.as_ptr() as u64;
     attr.__bindgen_anon_4.config2 = offset;
-    let (pid, cpu, group) = (-1, 0, -1);
-    let flags = u64::from(sys::PERF_FLAG_FD_CLOEXEC);
-    // SAFETY: a valid attribute; the name that it points to lives.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            &raw const attr,
-            pid,
-            cpu,
-            group,
-            flags,
-        )
-    };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    attach(&program, &owned(fd as i32)?)
+    // SAFETY: the name that the attribute points to lives.
+    let event = unsafe { perf::open(&attr, 0) }?;
+    attach(&program, &event)
 }
 
 /// At the entry of this very program, which is not called again.
