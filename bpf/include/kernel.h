@@ -135,7 +135,7 @@ struct signal_struct {
 	struct { int counter; } live;
 };
 struct mm_struct {
-	unsigned long arg_start, arg_end, env_start, env_end;
+	unsigned long start_stack, arg_start, arg_end, env_start, env_end;
 	unsigned long exec_vm;
 	struct file *exe_file;
 	struct { void *vdso; } context;

@@ -79,8 +79,8 @@ struct wire_user {
 	__u64 ip;
 	__u64 sp;
 	__u64 bp;
-	__u32 stack_bytes;  /* of return addresses, by frame pointers */
-	__u32 memory_bytes; /* of stack memory from sp upward; 0: over the budget */
+	__u32 stack_bytes;  /* of return addresses, by frame pointers; 0: memory instead */
+	__u32 memory_bytes; /* of stack memory from sp upward */
 };
 
 struct wire_fork {

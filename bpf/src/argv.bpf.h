@@ -56,18 +56,18 @@ static __always_inline bool copy_piece(struct argv_copy *copy, const u32 room)
 	return true;
 }
 
+static long copy_page(u32 i, struct argv_copy *copy)
+{
+	return copy->bytes - copy->progress->done < ARGV_PAGE ||
+	       !copy_piece(copy, ARGV_PAGE);
+}
+
 static __always_inline void copy_argv(struct argv_copy *copy)
 {
-	u32 i;
-
 	copy->progress->done = 0;
 	copy->progress->unread = 0;
-	for (i = 0; i < ARGV_PAGES; i++) {
-		if (copy->bytes - copy->progress->done < ARGV_PAGE ||
-		    !copy_piece(copy, ARGV_PAGE))
-			break;
-	}
-	for (i = 0; i < ARGV_PAGE / ARGV_PIECE; i++) {
+	bpf_loop(ARGV_PAGES, copy_page, copy, 0);
+	for (u32 i = 0; i < ARGV_PAGE / ARGV_PIECE; i++) {
 		if (copy->progress->done >= copy->bytes || !copy_piece(copy, ARGV_PIECE))
 			break;
 	}

@@ -102,7 +102,7 @@ static __always_inline int failed(void *ctx, long error, u64 filename, u64 argv)
 
 	if (!scratch || !strings || !caller || !counter || !is_recorded_or_adopted(task))
 		return 0;
-	output_caller(ctx, task, caller);
+	output_caller(ctx, task, caller, false);
 	fill_header(&scratch->image.header, WIRE_EXEC_FAILED, counter);
 	fill_image(scratch, task);
 	scratch->image.error = -error;

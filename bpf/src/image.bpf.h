@@ -16,7 +16,7 @@ struct image_scratch {
 static __always_inline void fill_parent(struct wire_image *image,
 					struct task_struct *real_parent)
 {
-	struct task_struct *parent = BPF_CORE_READ(real_parent, group_leader);
+	struct task_struct *parent = real_parent->group_leader;
 
 	fill_process(&image->parent, parent);
 	fill_comm(image->parent_comm, parent);
@@ -25,14 +25,14 @@ static __always_inline void fill_parent(struct wire_image *image,
 static __always_inline void fill_credentials(struct wire_image *image,
 					     struct task_struct *task)
 {
-	const struct cred *cred = BPF_CORE_READ(task, cred);
+	const struct cred *cred = task->cred;
 
-	image->uid = BPF_CORE_READ(cred, uid.val);
-	image->euid = BPF_CORE_READ(cred, euid.val);
-	image->gid = BPF_CORE_READ(cred, gid.val);
+	image->uid = cred->uid.val;
+	image->euid = cred->euid.val;
+	image->gid = cred->gid.val;
 	image->login_uid = ~0U;
 	if (bpf_core_field_exists(task->loginuid))
-		image->login_uid = BPF_CORE_READ(task, loginuid.val);
+		image->login_uid = task->loginuid.val;
 }
 
 static __always_inline void fill_namespaces(struct wire_image *image,
@@ -43,23 +43,22 @@ static __always_inline void fill_namespaces(struct wire_image *image,
 
 	image->ns_pid = BPF_CORE_READ(upid, nr);
 	image->pid_ns = BPF_CORE_READ(upid, ns, ns.inum);
-	image->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	image->user_ns = BPF_CORE_READ(task, cred, user_ns, ns.inum);
+	image->mnt_ns = task->nsproxy->mnt_ns->ns.inum;
+	image->user_ns = task->cred->user_ns->ns.inum;
 }
 
 static __always_inline void fill_session(struct wire_image *image, struct task_struct *task)
 {
-	struct signal_struct *signal = BPF_CORE_READ(task, signal);
-	struct pid *session = BPF_CORE_READ(signal, pids[PIDTYPE_SID]);
-	struct tty_struct *tty = BPF_CORE_READ(signal, tty);
+	struct signal_struct *signal = task->signal;
+	struct pid *session = signal->pids[PIDTYPE_SID];
+	struct tty_struct *tty = signal->tty;
 
 	/* Level 0: as the initial namespace sees it. */
-	image->session = BPF_CORE_READ(session, numbers[0].nr);
+	image->session = session->numbers[0].nr;
 	image->tty = 0;
 	if (tty)
-		image->tty = BPF_CORE_READ(tty, driver, major) << 20 |
-			     (BPF_CORE_READ(tty, driver, minor_start) +
-			      BPF_CORE_READ(tty, index));
+		image->tty = tty->driver->major << 20 |
+			     (tty->driver->minor_start + tty->index);
 }
 
 /* Everything but header, filename and interpreter. */
@@ -67,21 +66,30 @@ static __always_inline void fill_image(struct image_scratch *scratch,
 				       struct task_struct *task)
 {
 	struct wire_image *image = &scratch->image;
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-	struct file *exe = mm ? BPF_CORE_READ(mm, exe_file) : NULL;
-	u64 total = mm ? BPF_CORE_READ(mm, arg_end) - BPF_CORE_READ(mm, arg_start) : 0;
+
+	task = readable(task);
+
+	struct mm_struct *mm = task->mm;
+	struct fs_struct *fs = task->fs;
+	struct file *exe = mm ? mm->exe_file : NULL;
+	u64 total = mm ? mm->arg_end - mm->arg_start : 0;
 	u32 flags = 0;
 
 	fill_process(&image->process, task);
-	fill_parent(image, BPF_CORE_READ(task, real_parent));
+	fill_parent(image, task->real_parent);
 	fill_comm(image->comm, task);
 	fill_credentials(image, task);
-	image->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	image->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
 	fill_namespaces(image, task);
 	fill_session(image, task);
-	image->exe_dev = BPF_CORE_READ(exe, f_path.dentry, d_inode, i_sb, s_dev);
-	image->exe_inode = BPF_CORE_READ(exe, f_path.dentry, d_inode, i_ino);
+	image->exe_dev = 0;
+	image->exe_inode = 0;
+	if (exe) {
+		struct inode *inode = exe->f_path.dentry->d_inode;
+
+		image->exe_dev = inode->i_sb->s_dev;
+		image->exe_inode = inode->i_ino;
+	}
 	image->argv_total = total;
 	image->argv_bytes = total > WIRE_ARGV_MAX ? WIRE_ARGV_MAX : total;
 	image->argv_unread = 0;
@@ -89,7 +97,7 @@ static __always_inline void fill_image(struct image_scratch *scratch,
 	image->error = 0;
 	image->exe_bytes = 0;
 	image->cwd_bytes = 0;
-	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
+	if (task->flags & PF_KTHREAD)
 		flags |= WIRE_KERNEL_THREAD;
 	if (exe && fs)
 		image->exe_bytes = write_path(&scratch->exe, &exe->f_path, &fs->root,

@@ -58,22 +58,24 @@ struct mapping_scratch {
 /* Whether it, or an ancestor of which it is a copy, was told as it is now. */
 static __always_inline bool is_told(struct task_struct *task, u64 pages)
 {
-	u64 exec_id = BPF_CORE_READ(task, self_exec_id);
+	u64 exec_id = task->self_exec_id;
+
+	task = readable(task);
 
 	for (int i = 0; i < TOLD_ANCESTORS; i++) {
-		u32 pid = BPF_CORE_READ(task, tgid);
+		u32 pid = task->tgid;
 		struct told *last = bpf_map_lookup_elem(&told, &pid);
 
-		if (BPF_CORE_READ(task, self_exec_id) != exec_id)
+		if (task->self_exec_id != exec_id)
 			return false;
 		if (last && last->exec_id == exec_id &&
-		    last->start_ns == BPF_CORE_READ(task, group_leader, start_boottime)) {
+		    last->start_ns == task->group_leader->start_boottime) {
 			if (last->executable_pages == pages)
 				return true;
 			if (i == 0 && last->executable_pages)
 				return bpf_ktime_get_ns() - last->at_ns < TELL_AGAIN_NS;
 		}
-		task = BPF_CORE_READ(task, real_parent);
+		task = task->real_parent;
 	}
 	return false;
 }
@@ -135,11 +137,12 @@ static __always_inline void tell_mapping(struct task_struct *task,
 
 static __always_inline void remember_told(struct task_struct *task, u64 pages)
 {
-	u32 pid = BPF_CORE_READ(task, tgid);
+	u32 pid = task->tgid;
 	struct told now = {.executable_pages = pages};
 
-	now.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-	now.exec_id = BPF_CORE_READ(task, self_exec_id);
+	task = readable(task);
+	now.start_ns = task->group_leader->start_boottime;
+	now.exec_id = task->self_exec_id;
 	now.at_ns = bpf_ktime_get_ns();
 	bpf_map_update_elem(&told, &pid, &now, BPF_ANY);
 }
@@ -147,7 +150,7 @@ static __always_inline void remember_told(struct task_struct *task, u64 pages)
 /* Leaves a note, in an interrupt, that the process is to tell its mappings. */
 static __always_inline void want_mappings(struct task_struct *task)
 {
-	u64 pages = BPF_CORE_READ(task, mm, exec_vm);
+	u64 pages = readable(task)->mm->exec_vm;
 
 	if (bpf_iter_task_vma_new && !is_told(task, pages))
 		remember_told(task, 0);
@@ -159,7 +162,7 @@ static __always_inline void tell_mappings(struct task_struct *task,
 					  struct mapping_scratch *scratch)
 {
 	struct wire_counter *counter = counter_of(WIRE_STREAM_MAPPING);
-	u64 pages = BPF_CORE_READ(task, mm, exec_vm);
+	u64 pages = readable(task)->mm->exec_vm;
 	struct vm_area_struct *vma;
 
 	if (!counter || !bpf_iter_task_vma_new || is_told(task, pages))
@@ -172,7 +175,7 @@ static __always_inline void tell_mappings(struct task_struct *task,
 	{
 		if (scratch->seen++ >= MAPPINGS_SEEN)
 			break;
-		if (BPF_CORE_READ(vma, vm_flags) & VM_EXEC)
+		if (vma->vm_flags & VM_EXEC)
 			tell_mapping(task, vma, scratch, counter);
 	}
 	/* Another thread may have locked the memory map. */
@@ -184,10 +187,10 @@ static __always_inline void tell_mappings(struct task_struct *task,
 static __always_inline void tell_wanted(struct task_struct *task,
 					struct mapping_scratch *scratch)
 {
-	u32 pid = BPF_CORE_READ(task, tgid);
+	u32 pid = task->tgid;
 	struct told *last = bpf_map_lookup_elem(&told, &pid);
 
-	if (last && last->start_ns == BPF_CORE_READ(task, group_leader, start_boottime) &&
-	    BPF_CORE_READ(task, mm))
+	if (last && last->start_ns == readable(task)->group_leader->start_boottime &&
+	    readable(task)->mm)
 		tell_mappings(task, scratch);
 }

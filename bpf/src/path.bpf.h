@@ -16,6 +16,7 @@ struct path_walk {
 	struct path_buffer *out;
 	struct dentry *dentry;
 	struct vfsmount *mnt;
+	struct dentry *mnt_root;
 	struct dentry *root_dentry;
 	struct vfsmount *root_mnt;
 	u32 bytes;
@@ -31,8 +32,7 @@ static long walk_component(u32 i, struct path_walk *walk)
 
 	if (!dentry || (dentry == walk->root_dentry && mnt == walk->root_mnt))
 		return 1;
-	parent = BPF_CORE_READ(dentry, d_parent);
-	if (dentry == BPF_CORE_READ(mnt, mnt_root)) {
+	if (dentry == walk->mnt_root) {
 		struct mount *mount = (void *)mnt -
 				      bpf_core_field_offset(struct mount, mnt);
 		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
@@ -40,7 +40,9 @@ static long walk_component(u32 i, struct path_walk *walk)
 		if (!above || above == mount)
 			return 1;
 		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-		walk->mnt = (void *)above + bpf_core_field_offset(struct mount, mnt);
+		mnt = (void *)above + bpf_core_field_offset(struct mount, mnt);
+		walk->mnt = mnt;
+		walk->mnt_root = BPF_CORE_READ(mnt, mnt_root);
 		return 0;
 	}
 	if (walk->bytes >= WIRE_PATH) {
@@ -54,6 +56,7 @@ static long walk_component(u32 i, struct path_walk *walk)
 		return 1;
 	}
 	walk->bytes += n;
+	parent = BPF_CORE_READ(dentry, d_parent);
 	/* Its own parent but no root: it never had a place in a folder. */
 	walk->dentry = dentry == parent ? NULL : parent;
 	return 0;
@@ -70,6 +73,7 @@ static __always_inline u32 write_path(struct path_buffer *out, struct path *path
 		.out = out,
 		.dentry = dentry,
 		.mnt = mnt,
+		.mnt_root = BPF_CORE_READ(mnt, mnt_root),
 		.root_dentry = BPF_CORE_READ(root, dentry),
 		.root_mnt = BPF_CORE_READ(root, mnt),
 	};
@@ -77,7 +81,7 @@ static __always_inline u32 write_path(struct path_buffer *out, struct path *path
 	if (!dentry)
 		return 0;
 	/* d_unlinked(): out of the hash, and not a root. */
-	if (!BPF_CORE_READ(dentry, d_hash.pprev) && dentry != BPF_CORE_READ(mnt, mnt_root))
+	if (!BPF_CORE_READ(dentry, d_hash.pprev) && dentry != walk.mnt_root)
 		*flags |= deleted;
 	bpf_loop(PATH_COMPONENTS, walk_component, &walk, 0);
 	if (walk.truncated)

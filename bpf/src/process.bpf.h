@@ -1,20 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
  * Fork, exec, exit, and the processes that are there already.
- *
- * Scratch space is per program: the kernel does not run a program on a cpu where
- * it is running already, but another one may come in between.
  */
-
-#define SCRATCH(map, scratch)                            \
-	struct {                                         \
-		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); \
-		__uint(max_entries, 1);                  \
-		__type(key, u32);                        \
-		__type(value, scratch);                  \
-	} map SEC(".maps")
-
-static const u32 only = 0;
 
 struct fork_scratch {
 	struct wire_fork fork;
@@ -54,9 +41,9 @@ struct caller_scratch {
 	struct stack_buffer stacks;
 };
 
-/* The stacks of who calls exec. */
+/* The stacks of who calls exec; `in_stack` says that ctx lies on the kernel's. */
 static __always_inline void output_caller(void *ctx, struct task_struct *task,
-					  struct caller_scratch *scratch)
+					  struct caller_scratch *scratch, bool in_stack)
 {
 	struct wire_caller *caller = &scratch->caller;
 	struct wire_counter *counter = counter_of(WIRE_STREAM_CALLER);
@@ -67,7 +54,9 @@ static __always_inline void output_caller(void *ctx, struct task_struct *task,
 	fill_header(&caller->header, WIRE_CALLER, counter);
 	caller->reserved = 0;
 	fill_process(&caller->process, task);
-	caller->kernel_stack_bytes = read_kernel_stack(ctx, &scratch->stacks);
+	caller->kernel_stack_bytes = in_stack ? recall_kernel_stack(ctx, task,
+								    &scratch->stacks)
+					      : read_kernel_stack(ctx, &scratch->stacks);
 	bytes = read_user_stack(ctx, task, &scratch->stacks, caller->kernel_stack_bytes,
 				&caller->user, true);
 	output(&life, scratch, record_bytes(sizeof(*caller), bytes), counter);
@@ -82,7 +71,7 @@ int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bpr
 	struct caller_scratch *scratch = bpf_map_lookup_elem(&caller_scratch, &only);
 
 	if (scratch && is_followed(task))
-		output_caller(ctx, task, scratch);
+		output_caller(ctx, task, scratch, true);
 	return 0;
 }
 
@@ -100,7 +89,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	fill_header(&scratch->image.header, WIRE_EXEC, counter);
 	fill_image(scratch, task);
 	scratch->image.process.tid = old_pid;
-	add_env(&scratch->image, task->mm);
+	add_env(&scratch->image, readable(task)->mm);
 	bytes = bpf_probe_read_kernel_str(scratch->filename, WIRE_PATH, bprm->filename);
 	scratch->image.filename_bytes = bytes > 0 ? bytes : 0;
 	scratch->image.interpreter_bytes = 0;
@@ -109,26 +98,26 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 						  bprm->interp);
 		scratch->image.interpreter_bytes = bytes > 0 ? bytes : 0;
 	}
-	output_image(scratch, counter, NULL, task->mm->arg_start);
+	output_image(scratch, counter, NULL, readable(task)->mm->arg_start);
 	return 0;
 }
 
 /* The code that wait(2) gives: the group's, or else the leader's. */
 static __always_inline u32 wait_code(struct task_struct *task)
 {
-	struct signal_struct *signal = task->signal;
+	struct signal_struct *signal = readable(task)->signal;
 
 	if (signal->flags & SIGNAL_GROUP_EXIT)
 		return signal->group_exit_code;
-	return task->group_leader->exit_code;
+	return readable(task)->group_leader->exit_code;
 }
 
 SCRATCH(exit_scratch, struct mapping_scratch);
 
 static __always_inline int emit_exit(struct task_struct *task)
 {
-	struct task_struct *leader = task->group_leader;
-	struct signal_struct *signal = task->signal;
+	struct task_struct *leader = readable(task)->group_leader;
+	struct signal_struct *signal = readable(task)->signal;
 	struct wire_counter *counter = counter_of(WIRE_STREAM_EXIT);
 	struct mapping_scratch *scratch = bpf_map_lookup_elem(&exit_scratch, &only);
 	struct wire_exit exit = {};

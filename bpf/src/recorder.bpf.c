@@ -8,12 +8,14 @@
 #include <bpf/bpf_tracing.h>
 #include "wire.h"
 
+#include "scratch.bpf.h"
 #include "ring.bpf.h"
 #include "filter.bpf.h"
 #include "task.bpf.h"
 #include "path.bpf.h"
 #include "mapping.bpf.h"
 #include "stack.bpf.h"
+#include "recall.bpf.h"
 #include "argv.bpf.h"
 #include "image.bpf.h"
 #include "process.bpf.h"

@@ -18,14 +18,14 @@ struct stack_buffer {
 	struct mapping_scratch mapping;
 };
 
-/* How many pieces of memory are taken per cpu and window of time; 0: none. */
-const volatile u32 memory_budget = 0;
+/* How many bytes of memory are taken per cpu and window of time; 0: none. */
+const volatile u64 memory_budget = 0;
 #define BUDGET_WINDOW_NS 100000000ULL
 
 struct budget {
 	u64 since_ns;
-	u32 used;
-	u32 refused;
+	u64 used;
+	u64 refused; /* times */
 };
 
 struct {
@@ -35,7 +35,7 @@ struct {
 	__type(value, struct budget);
 } budgets SEC(".maps");
 
-static __always_inline bool within_budget(void)
+static __always_inline bool within_budget(u32 bytes)
 {
 	u32 zero = 0;
 	struct budget *budget = bpf_map_lookup_elem(&budgets, &zero);
@@ -47,11 +47,11 @@ static __always_inline bool within_budget(void)
 		budget->since_ns = now;
 		budget->used = 0;
 	}
-	if (budget->used >= memory_budget) {
+	if (budget->used + bytes > memory_budget) {
 		budget->refused++;
 		return false;
 	}
-	budget->used++;
+	budget->used += bytes;
 	return true;
 }
 
@@ -70,56 +70,101 @@ static __always_inline u32 read_kernel_stack(void *ctx, struct stack_buffer *buf
 struct memory_read {
 	u8 *to;
 	u64 from;
+	u32 most;
 	u32 bytes;
 };
 
+/* Frames end where the mapping does; threads and what posix_spawn(3) runs have a
+ * stack among other mappings. */
+static long end_at_mapping(struct task_struct *task, struct vm_area_struct *vma,
+			   struct memory_read *read)
+{
+	u64 room = vma->vm_end - read->from;
+
+	if (room < read->most)
+		read->most = room;
+	return 0;
+}
+
+/* How much of the stack frames may lie in. What the kernel has put above those of
+ * the first thread, arguments and environment, is none of the recorder's business. */
+static __always_inline void bound_memory(struct task_struct *task, struct memory_read *read,
+					 bool in_task)
+{
+	u64 room = readable(task)->mm->start_stack - read->from;
+
+	read->most = WIRE_MEMORY;
+	if (room < read->most)
+		read->most = room;
+	else if (in_task)
+		bpf_find_vma(task, read->from, end_at_mapping, read, 0);
+}
+
 static long read_memory_piece(u32 i, struct memory_read *read)
 {
-	u32 at = read->bytes;
+	u32 at = read->bytes, n = read->most - at;
 
-	if (at > WIRE_MEMORY - MEMORY_PIECE)
+	if (at > WIRE_MEMORY - MEMORY_PIECE || at >= read->most)
 		return 1;
-	if (bpf_probe_read_user(read->to + at, MEMORY_PIECE, (void *)(read->from + at)))
+	if (n > MEMORY_PIECE)
+		n = MEMORY_PIECE;
+	if (bpf_probe_read_user(read->to + at, n, (void *)(read->from + at)))
 		return 1;
-	read->bytes += MEMORY_PIECE;
+	read->bytes += n;
 	return 0;
+}
+
+/* Registers, and the memory above sp to `to`; returns its bytes, 0 if none can be
+ * had or only frame pointers are to be followed. */
+static __always_inline u32 read_memory(struct task_struct *task, u8 *to,
+				       struct wire_user *user, bool in_task)
+{
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
+	struct memory_read read = {.to = to};
+
+	user->ip = regs->ip;
+	user->sp = regs->sp;
+	user->bp = regs->bp;
+	read.from = user->sp;
+	bound_memory(task, &read, in_task);
+	if (!within_budget(read.most))
+		return 0;
+	bpf_loop(WIRE_MEMORY / MEMORY_PIECE, read_memory_piece, &read, 0);
+	user->memory_bytes = read.bytes;
+	return read.bytes;
+}
+
+static __always_inline u32 read_frame_pointers(void *ctx, void *to, struct wire_user *user)
+{
+	user->stack_bytes =
+		path_bytes(bpf_get_stack(ctx, to, STACK_BYTES, BPF_F_USER_STACK));
+	return user->stack_bytes;
 }
 
 /* The user stack of the current task behind `kernel` bytes of another, taken in its
  * own context or in an interrupt; with memory only if that is wanted. Returns the
- * bytes of both and of memory. */
+ * bytes of both. */
 static __always_inline u32 read_user_stack_if(void *ctx, struct task_struct *task,
 					      struct stack_buffer *buffer, u32 kernel,
 					      struct wire_user *user, bool in_task,
 					      bool with_memory)
 {
-	struct memory_read read = {};
-	struct pt_regs *regs;
-	u32 bytes;
+	void *to = (void *)buffer->addresses + (kernel & STACK_MASK);
+	u32 bytes = 0;
 
 	__builtin_memset(user, 0, sizeof(*user));
 	kernel &= STACK_MASK;
-	if (!BPF_CORE_READ(task, mm))
+	if (!readable(task)->mm)
 		return kernel;
 	if (in_task)
 		tell_mappings(task, &buffer->mapping);
 	else
 		want_mappings(task);
-	bytes = path_bytes(bpf_get_stack(ctx, (void *)buffer->addresses + kernel,
-					 STACK_BYTES, BPF_F_USER_STACK));
-	user->stack_bytes = bytes;
-	bytes = (bytes + kernel) & (2 * STACK_MASK + 1);
-	if (!with_memory || !within_budget())
-		return bytes;
-	regs = (void *)bpf_task_pt_regs(task);
-	user->ip = BPF_CORE_READ(regs, ip);
-	user->sp = BPF_CORE_READ(regs, sp);
-	user->bp = BPF_CORE_READ(regs, bp);
-	read.to = (void *)buffer->addresses + bytes;
-	read.from = user->sp;
-	bpf_loop(WIRE_MEMORY / MEMORY_PIECE, read_memory_piece, &read, 0);
-	user->memory_bytes = read.bytes;
-	return bytes + read.bytes;
+	if (with_memory)
+		bytes = read_memory(task, to, user, in_task);
+	if (!bytes)
+		bytes = read_frame_pointers(ctx, to, user);
+	return kernel + bytes;
 }
 
 static __always_inline u32 read_user_stack(void *ctx, struct task_struct *task,

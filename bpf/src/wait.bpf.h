@@ -92,12 +92,13 @@ static __always_inline void begin_wait(void *ctx, struct task_struct *task)
 	/* Not when it would go on running if it could. */
 	take_memory = state && wait->short_waits < SHORT_WAITS;
 	read_user_stack_if(ctx, task, stacks, 0, &wait->user, false, take_memory);
+	if (wait->user.memory_bytes &&
+	    bpf_map_update_elem(&wait_memory, &tid, stacks->addresses, BPF_ANY)) {
+		wait->user.memory_bytes = 0;
+		read_frame_pointers(ctx, stacks->addresses, &wait->user);
+	}
 	bytes = wait->user.stack_bytes & STACK_MASK;
 	bpf_probe_read_kernel(wait->addresses, bytes, stacks->addresses);
-	if (wait->user.memory_bytes &&
-	    bpf_map_update_elem(&wait_memory, &tid, (void *)stacks->addresses + bytes,
-				BPF_ANY))
-		wait->user.memory_bytes = 0;
 	give_back(slot);
 	wait->since_ns = bpf_ktime_get_boot_ns();
 }

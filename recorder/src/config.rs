@@ -23,14 +23,15 @@ pub enum Unwind {
 }
 
 impl Unwind {
-    /// Pieces of stack memory that are taken per CPU and tenth of a second.
+    /// Bytes of stack memory that are taken per CPU and tenth of a second.
     #[must_use]
-    pub fn budget(self) -> u32 {
+    pub fn budget(self) -> u64 {
         match self {
-            // 16 KiB each: 8 MB per second and CPU at the most.
-            Self::Auto => 50,
+            // 8 MB per second and CPU: at most 500 paths 16 KiB deep, some ten
+            // times as many of those that start processes.
+            Self::Auto => 800 << 10,
             Self::FramePointers => 0,
-            Self::Dwarf => u32::MAX,
+            Self::Dwarf => u64::MAX / 2,
         }
     }
 }

@@ -73,12 +73,23 @@ impl<'a> Stack<'a> {
 pub struct UserStack<'a> {
     /// Registers.
     pub wire: wire::User,
-    /// Addresses by frame pointers.
+    /// Addresses by frame pointers; empty if memory was taken.
     pub by_frame_pointers: Stack<'a>,
     /// Memory from the stack pointer upward; empty if it was not taken.
     pub memory: &'a [u8],
     /// The function of the program that is being entered, if one is.
     pub entry: Option<Entry>,
+}
+
+impl UserStack<'_> {
+    /// Where user code was; `None` if there was none.
+    #[must_use]
+    pub fn leaf(&self) -> Option<u64> {
+        match self.memory.is_empty() {
+            true => self.by_frame_pointers.addresses().next(),
+            false => Some(self.wire.ip),
+        }
+    }
 }
 
 /// See [`wire::Fork`].

@@ -39,8 +39,8 @@ pub struct Plan {
     pub cgroup: Option<Subtree>,
     /// Whether execs come with their environment.
     pub env: bool,
-    /// Pieces of user stack memory that are taken per CPU and tenth of a second.
-    pub unwind_budget: u32,
+    /// Bytes of user stack memory that are taken per CPU and tenth of a second.
+    pub unwind_budget: u64,
     /// The counter to sample CPUs with.
     pub counter: Option<Counter>,
     /// Where else stacks are taken.
@@ -337,7 +337,7 @@ impl Loaded {
         let cpus = found.ok().flatten().unwrap_or_default();
         cpus.iter()
             .filter_map(|bytes| Some(wire::split::<Budget>(bytes)?.0))
-            .map(|budget| u64::from(budget.refused))
+            .map(|budget| budget.refused)
             .sum()
     }
 

@@ -79,17 +79,16 @@ pub struct Owner {
 }
 
 impl Stacks {
-    /// Without any path yet.
+    /// Without any path yet, and without the kernel's symbols.
     #[must_use]
     pub fn new(
-        symbols: Symbols,
         kernel_build_id: Option<String>,
         release: &str,
         namer: Namer,
         redactor: Rc<RefCell<Redactor>>,
     ) -> Self {
         Self {
-            symbols,
+            symbols: Symbols::default(),
             kernel_build_id: kernel_build_id.unwrap_or_else(|| release.to_owned()),
             kernel_paths: HashMap::new(),
             user_paths: HashMap::new(),
@@ -107,6 +106,11 @@ impl Stacks {
             symbol_rows: symbol::Builder::default(),
             mapping_rows: mapping::Builder::default(),
         }
+    }
+
+    /// Takes the kernel's symbols, before any kernel stack is asked for.
+    pub fn know(&mut self, symbols: Symbols) {
+        self.symbols = symbols;
     }
 
     /// Whether so many rows have come together that they take memory.
@@ -170,7 +174,7 @@ impl Stacks {
     /// The id of a user stack; `None` for an empty one.
     pub fn user(&mut self, stack: &UserStack<'_>, owner: &Owner, ts_ns: i64) -> Option<i64> {
         let fp = stack.by_frame_pointers;
-        let leaf = fp.addresses().next()?;
+        let leaf = stack.leaf()?;
         self.know_mappings(owner, leaf, ts_ns);
         let (mut addresses, cut, unwinder) = match stack.memory.is_empty() {
             true => (fp.addresses().collect(), fp.len() >= DEPTH, "fp"),
@@ -478,13 +482,10 @@ mod tests {
             base + 0x300,
             base + 0x400
         );
-        Stacks::new(
-            Symbols::parse(kallsyms.as_bytes(), ""),
-            Some("cafe".into()),
-            "6.1",
-            Namer::start().unwrap(),
-            Rc::default(),
-        )
+        let namer = Namer::start().unwrap();
+        let mut stacks = Stacks::new(Some("cafe".into()), "6.1", namer, Rc::default());
+        stacks.know(Symbols::parse(kallsyms.as_bytes(), ""));
+        stacks
     }
 
     #[test]

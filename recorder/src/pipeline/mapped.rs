@@ -15,7 +15,7 @@ impl Pipeline {
         while let Some(upid) = self.waiting.overdue(ts_ns) {
             self.release(upid);
         }
-        let Some(leaf) = sample.user_stack.by_frame_pointers.addresses().next() else {
+        let Some(leaf) = sample.user_stack.leaf() else {
             return false;
         };
         if self.valve.cause().is_some() {

@@ -53,13 +53,10 @@ impl Pipeline {
             return;
         }
         self.received(stream);
-        let user_stack_id = match event.user_stack.by_frame_pointers.is_empty() {
-            true => None,
-            false => {
-                let owner = self.owner(&wire.process);
-                self.stacks.user(&event.user_stack, &owner, ts_ns)
-            }
-        };
+        let user_stack_id = event.user_stack.leaf().and_then(|_| {
+            let owner = self.owner(&wire.process);
+            self.stacks.user(&event.user_stack, &owner, ts_ns)
+        });
         let waker = self.waker(event);
         let thread = comm(&wire.comm);
         if event.is_hit() {

@@ -1,5 +1,8 @@
 //! What is recorded of call paths.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use libtest_mimic::Failed;
 use serde_json::Value;
 use whence_tests::{Recorder, record, run, workload};
@@ -15,6 +18,11 @@ pub(super) const TESTS: &[Test] = &[
     test("frame_pointers_are_used_when_asked_for", frame_pointers),
     test("code_of_processes_that_live_5_ms_has_a_module", brief),
     test("block_requests_complete_in_interrupt_context", block),
+    Test {
+        name: "the_kernel_path_of_an_exec_is_what_unwinding_gives",
+        obstacle: no_tracepoint_of_execs,
+        run: recalled,
+    },
 ];
 
 const PROBE: &str = "tracepoint:block:block_rq_complete";
@@ -101,6 +109,42 @@ fn frame_pointers() -> Result<(), Failed> {
         .filter_map(|r| r["unwinder"].as_str())
         .collect();
     ensure!(!names.contains(&"dwarf"), "{names:?}");
+    Ok(())
+}
+
+fn no_tracepoint_of_execs() -> Option<String> {
+    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    let known = symbols.contains(" __traceiter_sched_prepare_exec");
+    (!known).then(|| "the kernel has no tracepoint sched_prepare_exec".into())
+}
+
+/// Kernel paths of execs are recognized; those of a probe are unwound each time.
+fn recalled() -> Result<(), Failed> {
+    const PREPARED: &str = "tracepoint:sched:sched_prepare_exec";
+    let folder = tempfile::tempdir()?;
+    let script = folder.path().join("script");
+    std::fs::write(&script, "#!/bin/sh\n:\n")?;
+    std::fs::set_permissions(&script, Permissions::from_mode(0o755))?;
+    let each = format!(
+        "for i in $(seq 200); do /bin/true; {}; done",
+        script.display()
+    );
+    let command = ["sh", "-c", &each].map(str::to_owned);
+    let recording = record(&["--sample", "0", "-s", PREPARED], &command)?;
+    let paths = recording.query(&format!(
+        "SELECT count(*) AS execs, \
+           count(*) FILTER (WHERE e.kernel_stack_id = s.kernel_stack_id) AS same, \
+           count(DISTINCT e.kernel_stack_id) AS paths \
+         FROM exec e JOIN sample s ON s.upid = e.upid AND s.event = '{PREPARED}' \
+         WHERE e.upid IN (SELECT upid FROM exec GROUP BY upid HAVING count(*) = 1)"
+    ))?;
+    let [row] = paths.as_slice() else {
+        return Err("no answer".into());
+    };
+    let count = |name: &str| row[name].as_i64().unwrap_or_default();
+    ensure!(count("execs") >= 400, "only {row}");
+    equal!(count("same"), count("execs"));
+    ensure!(count("paths") >= 1, "{row}");
     Ok(())
 }
 
