@@ -15,22 +15,28 @@ use libbpf_rs::{MapHandle, RingBufferBuilder};
 
 use crate::privilege;
 
-/// Records as they lay on the ring, each with its length before it.
+/// Records as they lay on the ring, each with its length before it. Its memory is
+/// used again when it has been dropped.
 #[derive(Debug, Default)]
-pub struct Chunk(Vec<u8>);
+pub struct Chunk {
+    bytes: Vec<u8>,
+    spare: Option<Sender<Vec<u8>>>,
+}
 
 /// A chunk of this size is handed on before the rings are empty.
 const CHUNK_BYTES: usize = 1 << 20;
 /// Chunks between this thread and the pipeline: some 8 MiB in all.
 const CHUNKS: usize = 8;
+/// Chunks whose memory is kept for others: one is filled while one is taken.
+const SPARE: usize = 2;
 /// How long events may lie in a ring that is not nearly full.
 pub const INTERVAL: Duration = Duration::from_millis(50);
 
 impl Chunk {
     fn push(&mut self, record: &[u8]) {
         let length = record.len() as u32;
-        self.0.extend_from_slice(&length.to_ne_bytes());
-        self.0.extend_from_slice(record);
+        self.bytes.extend_from_slice(&length.to_ne_bytes());
+        self.bytes.extend_from_slice(record);
     }
 
     /// The records in the order of their time, which is their first field.
@@ -47,13 +53,26 @@ impl Chunk {
 
     /// The records as they were read.
     pub fn records(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = self.0.as_slice();
+        let mut rest = self.bytes.as_slice();
         std::iter::from_fn(move || {
             let (length, after) = rest.split_first_chunk::<4>()?;
             let (record, after) = after.split_at_checked(u32::from_ne_bytes(*length) as usize)?;
             rest = after;
             Some(record)
         })
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        // One with a large argv may be larger by far.
+        if let Some(spare) = &self.spare
+            && bytes.capacity() <= 2 * CHUNK_BYTES
+        {
+            bytes.clear();
+            let _ = spare.try_send(bytes);
+        }
     }
 }
 
@@ -98,12 +117,17 @@ impl Reader {
 }
 
 fn read(rings: &[MapHandle], sender: &Sender<Chunk>, stop: &AtomicBool) -> anyhow::Result<()> {
-    let chunk = std::cell::RefCell::new(Chunk::default());
+    let (spare, spares) = crossbeam_channel::bounded(SPARE);
+    let empty = || Chunk {
+        bytes: spares.try_recv().unwrap_or_default(),
+        spare: Some(spare.clone()),
+    };
+    let chunk = std::cell::RefCell::new(empty());
     let take = |record: &[u8]| {
         let mut chunk = chunk.borrow_mut();
         chunk.push(record);
-        if chunk.0.len() >= CHUNK_BYTES {
-            let _ = sender.send(std::mem::take(&mut *chunk));
+        if chunk.bytes.len() >= CHUNK_BYTES {
+            let _ = sender.send(std::mem::replace(&mut *chunk, empty()));
         }
         0
     };
@@ -122,8 +146,12 @@ fn read(rings: &[MapHandle], sender: &Sender<Chunk>, stop: &AtomicBool) -> anyho
         // means nothing. What is there is taken in any case.
         let _ = ring.poll_raw(wait);
         let _ = ring.consume_raw();
-        let full = std::mem::take(&mut *chunk.borrow_mut());
-        if !full.0.is_empty() && sender.send(full).is_err() || last {
+        let mut chunk = chunk.borrow_mut();
+        let full = match chunk.bytes.is_empty() {
+            true => None,
+            false => Some(std::mem::replace(&mut *chunk, empty())),
+        };
+        if full.is_some_and(|full| sender.send(full).is_err()) || last {
             return Ok(());
         }
     }

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -117,6 +118,8 @@ struct Session {
     /// Whether all processes that were there already have been taken.
     settled: bool,
     started: Instant,
+    /// Reads the kernel's symbols while programs are attached.
+    symbols: Option<JoinHandle<Symbols>>,
 }
 
 impl Session {
@@ -164,21 +167,14 @@ impl Session {
             Some(_) => flight::open(&config.output, manifest),
             None => directory::create(&config.output, &manifest).map(|lock| (lock, manifest)),
         };
-        let (lock, mut manifest) = opened.with_context(|| existing(&config.output))?;
+        let (lock, manifest) = opened.with_context(|| existing(&config.output))?;
         let (reader, chunks) = Reader::start(loaded.rings()?)?;
         let now_ns = clock::boot_ns();
-        let symbols = Symbols::read();
-        note_limits(&mut manifest, &symbols, &loaded);
+        let symbols = Some(std::thread::spawn(Symbols::read));
         let build_id = manifest.kernel.build_id.clone();
         let events: Vec<String> = event_names(&plan);
         let release = &manifest.kernel.release;
-        let stacks = Stacks::new(
-            symbols,
-            build_id,
-            release,
-            Namer::start()?,
-            redactor.clone(),
-        );
+        let stacks = Stacks::new(build_id, release, Namer::start()?, redactor.clone());
         let pipeline = Pipeline::new(
             Sink::new(&config.output, &manifest),
             stacks,
@@ -211,6 +207,7 @@ impl Session {
             roots: config.pids.clone(),
             settled: false,
             started: Instant::now(),
+            symbols,
         };
         if let (Some(command), true) = (command, config.only_command()) {
             session.loaded.track(command.pid())?;
@@ -243,6 +240,7 @@ impl Session {
         self.loaded.snapshot()?;
         self.loaded.attach_stacks(&self.plan, &host::cpus())?;
         self.note_probes();
+        self.know_symbols();
         self.confine();
         if let Some(command) = &mut command {
             command.release()?;
@@ -289,6 +287,14 @@ impl Session {
                 return Ok(());
             }
         }
+    }
+
+    /// Waits for the kernel's symbols, and says what cannot be known.
+    fn know_symbols(&mut self) {
+        let symbols = self.symbols.take().and_then(|thread| thread.join().ok());
+        let symbols = symbols.unwrap_or_default();
+        note_limits(&mut self.manifest, &symbols, &self.loaded);
+        self.pipeline.stacks.know(symbols);
     }
 
     /// Says by which mechanisms stacks are taken, and which could not be.

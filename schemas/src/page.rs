@@ -1,11 +1,11 @@
 //! How tables are encoded in Parquet.
 //!
 //! Zstandard at level 1, since it is paid for on the production host. Columns
-//! that grow are delta-packed. The others use a dictionary if their values
-//! repeat in the first rows of the segment. If not, a dictionary would store
-//! each value and an index to it: numbers are delta-packed then, and texts leave
-//! out what they begin with like the text before. Statistics are kept per page
-//! only where queries prune by them: time and process.
+//! that grow are delta-packed. The others use a dictionary or not, whichever is
+//! smaller for the first rows of the segment: a dictionary stores each distinct
+//! value and an index for each row. Without one, numbers are delta-packed and
+//! texts leave out what they begin with like the text before. Statistics are kept
+//! per page only where queries prune by them: time and process.
 
 use std::collections::HashSet;
 
@@ -113,36 +113,75 @@ fn leaf(column: &ColumnDef) -> ColumnPath {
 
 /// How a column is encoded, unless by a dictionary.
 fn encoding(column: &ColumnDef, values: Option<&dyn Array>) -> Option<PageEncoding> {
-    let packed = Some(PageEncoding::DELTA_BINARY_PACKED);
     if column.encoding == Encoding::Delta {
-        return packed;
+        return Some(PageEncoding::DELTA_BINARY_PACKED);
     }
     let mut values = values?;
     if let Some(list) = values.as_list_opt::<i32>() {
         values = list.values().as_ref();
     }
-    let repeats = match values.data_type() {
-        DataType::Int64 => repeat(values.as_primitive::<Int64Type>().iter()),
-        DataType::Int32 => repeat(values.as_primitive::<Int32Type>().iter()),
-        DataType::Utf8 => repeat(values.as_string::<i32>().iter()),
-        _ => true,
+    let packs = match values.data_type() {
+        DataType::Int64 => {
+            let values = values.as_primitive::<Int64Type>().iter();
+            pack(values.flatten(), i64::BITS)
+        }
+        DataType::Int32 => {
+            let values = values.as_primitive::<Int32Type>().iter();
+            pack(values.flatten().map(i64::from), i32::BITS)
+        }
+        DataType::Utf8 => {
+            let texts: Vec<&str> = first(values.as_string::<i32>().iter().flatten());
+            return (!repeat(&texts)).then_some(PageEncoding::DELTA_BYTE_ARRAY);
+        }
+        _ => false,
     };
-    match values.data_type() {
-        _ if repeats => None,
-        DataType::Utf8 => Some(PageEncoding::DELTA_BYTE_ARRAY),
-        _ => packed,
-    }
+    packs.then_some(PageEncoding::DELTA_BINARY_PACKED)
 }
 
-/// Whether there are at least two of each of the first values, on average.
-fn repeat<T: Eq + std::hash::Hash>(values: impl Iterator<Item = Option<T>>) -> bool {
-    let mut judged = 0;
-    let distinct: HashSet<T> = values
-        .take(JUDGED_ROWS)
-        .flatten()
-        .inspect(|_| judged += 1)
+/// The values by which a column is judged.
+fn first<T>(values: impl Iterator<Item = T>) -> Vec<T> {
+    values.take(JUDGED_ROWS).collect()
+}
+
+/// Whether there are at least two of each value, on average.
+fn repeat<T: Eq + std::hash::Hash>(values: &[T]) -> bool {
+    distinct(values) * 2 <= values.len()
+}
+
+fn distinct<T: Eq + std::hash::Hash>(values: &[T]) -> usize {
+    values.iter().collect::<HashSet<_>>().len()
+}
+
+/// Whether numbers of so many bits are smaller delta-packed than as indices to a
+/// dictionary, which hashes may be even if few of them repeat.
+fn pack(values: impl Iterator<Item = i64>, width: u32) -> bool {
+    let values = first(values);
+    if repeat(&values) {
+        return false;
+    }
+    let distinct = distinct(&values) as u64;
+    let indices = values.len() as u64 * u64::from(distinct.ilog2() + 1);
+    packed_bits(&values) < indices + distinct * u64::from(width)
+}
+
+/// Bits that deltas take, which are packed by groups with the width of the widest
+/// (<https://parquet.apache.org/docs/file-format/data-pages/encodings/>).
+fn packed_bits(values: &[i64]) -> u64 {
+    const GROUP: usize = 64;
+    let deltas: Vec<i64> = values
+        .windows(2)
+        .map(|pair| pair[1].wrapping_sub(pair[0]))
         .collect();
-    distinct.len() * 2 <= judged || judged == 0
+    let bits = |group: &[i64]| {
+        let least = group.iter().min().copied().unwrap_or_default();
+        let widest = group
+            .iter()
+            .map(|delta| delta.wrapping_sub(least).cast_unsigned())
+            .max();
+        let width = u64::BITS - widest.unwrap_or_default().leading_zeros();
+        u64::from(width) * group.len() as u64
+    };
+    deltas.chunks(GROUP).map(bits).sum()
 }
 
 /// Whether queries prune pages and segments by a column: it places rows in time,
@@ -158,4 +197,23 @@ pub fn is_segment(path: &std::path::Path) -> bool {
     path.file_name()
         .and_then(|name| name.to_str())
         .is_some_and(|name| layout::segment_number(name).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_get_a_dictionary_where_some_repeat_and_none_where_none_does() {
+        let hash = |i: u64| xxhash_rust::xxh3::xxh3_64(&i.to_le_bytes()).cast_signed();
+        assert!(!pack((0..4096).map(|i| hash(i % 2600)), i64::BITS));
+        assert!(pack((0..4096).map(hash), i64::BITS));
+    }
+
+    #[test]
+    fn numbers_that_grow_are_packed_and_those_that_repeat_are_not() {
+        assert!(pack(0..4096, i64::BITS));
+        assert!(!pack((0..4096).map(|i| i % 3), i32::BITS));
+        assert!(!pack(std::iter::empty(), i64::BITS));
+    }
 }
