@@ -35,7 +35,8 @@ class Recorder:
 
 
 class Run:
-    """What a recorder has left behind."""
+    """What a recorder has left behind, and the CPU time that it took while it recorded:
+    not to start, nor to end. None where it is not known."""
 
     def __init__(self, bytes_, cpu_s, said):
         self.bytes, self.cpu_s, self.said = bytes_, cpu_s, said
@@ -66,18 +67,24 @@ def beside(recorder, load, settle_s=2.5):
             return result, Run(size(f"{out}/{recorder.output}"), None, "")
         child = subprocess.Popen(command, stdout=said, stderr=said, stdin=subprocess.DEVNULL)
         time.sleep(settle_s)
-        ended = child.poll() is not None
-        result = None if ended else load([])
+        if child.poll() is not None:
+            said.seek(0)
+            text = said.read().strip()
+            raise Failed(text.splitlines()[-1] if text else f"exit {child.returncode}")
+        before = cpu_s(child.pid)
+        result = load([])
         time.sleep(1)
-        if not ended:
-            child.send_signal(signal.SIGINT)
-        _, status, usage = os.wait4(child.pid, 0) if not ended else (0, child.returncode, None)
-        child.returncode = status
+        cpu = cpu_s(child.pid) - before
+        child.send_signal(signal.SIGINT)
+        child.wait()
         said.seek(0)
-        text = said.read()
-        if ended:
-            raise Failed(text.strip().splitlines()[-1] if text.strip() else f"exit {status}")
-        return result, Run(size(f"{out}/{recorder.output}"), usage.ru_utime + usage.ru_stime, text)
+        return result, Run(size(f"{out}/{recorder.output}"), cpu, said.read())
+
+
+def cpu_s(pid):
+    """CPU time of a process that runs."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def take_turns(recorders, load, rounds):

@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import time
 
-from side_by_side import machine, spread, version
+from side_by_side import cpu_s, machine, spread, version
 
 BPFTRACE = "tracepoint:syscalls:sys_enter_execve { join(args->argv); }"
 # A mark every so often: an exec with the time since the recorder's in argv.
@@ -56,11 +56,6 @@ def start(command, folder):
         child.communicate(timeout=60)
     marks = re.findall(r"mark-([\d.]+)", pathlib.Path(folder + "/said").read_text())
     return (min(map(float, marks)), idle, memory) if marks else "no mark was seen"
-
-
-def cpu_s(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main():
