@@ -189,6 +189,9 @@ struct bpf_iter__task {
 	struct task_struct *task;
 };
 struct bpf_perf_event_data;
+struct perf_event_attr { u64 sample_period; };
+struct perf_event { struct perf_event_attr attr; };
+struct bpf_perf_event_data_kern { struct perf_event *event; };
 
 #pragma clang attribute pop
 

@@ -3,8 +3,15 @@
  * CPU samples.
  */
 
-/* What one of them stands for: its period. */
-const volatile u64 sample_weight = 0;
+/* What a sample stands for: the period of its counter, which the recorder may have
+ * changed since. The counter itself knows; `sample_period` of the context is that
+ * of the begin where the counter is a timer. */
+static __always_inline u64 weight_of(struct bpf_perf_event_data *ctx)
+{
+	struct bpf_perf_event_data_kern *kern = (void *)ctx;
+
+	return BPF_CORE_READ(kern, event, attr.sample_period);
+}
 
 SEC("perf_event")
 int on_cpu_sample(struct bpf_perf_event_data *ctx)
@@ -25,8 +32,8 @@ int on_cpu_sample(struct bpf_perf_event_data *ctx)
 	scratch = &slot->sample;
 	fill_header(&scratch->sample.header, WIRE_SAMPLE, counter);
 	/* Event 0 is the sampler. */
-	bytes = fill_sample(ctx, task, &scratch->sample, &scratch->stacks, 0, sample_weight,
-			    true);
+	bytes = fill_sample(ctx, task, &scratch->sample, &scratch->stacks, 0,
+			    weight_of(ctx), true);
 	if (BPF_CORE_READ(task, flags) & PF_VCPU)
 		scratch->sample.flags = WIRE_IN_GUEST;
 	output(&samples, scratch, record_bytes(sizeof(scratch->sample), bytes), counter);

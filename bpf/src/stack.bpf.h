@@ -18,8 +18,15 @@ struct stack_buffer {
 	struct mapping_scratch mapping;
 };
 
-/* How many bytes of memory are taken per cpu and window of time; 0: none. */
-const volatile u64 memory_budget = 0;
+/* How many bytes of memory are taken per cpu and window of time; 0: none. The
+ * recorder lowers it while that costs too much. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} memory_budget SEC(".maps");
+
 #define BUDGET_WINDOW_NS 100000000ULL
 
 struct budget {
@@ -39,15 +46,17 @@ static __always_inline bool within_budget(u32 bytes)
 {
 	u32 zero = 0;
 	struct budget *budget = bpf_map_lookup_elem(&budgets, &zero);
-	u64 now = bpf_ktime_get_ns();
+	u64 *most = bpf_map_lookup_elem(&memory_budget, &zero);
+	u64 now;
 
-	if (!memory_budget || !budget)
+	if (!budget || !most || !*most)
 		return false;
+	now = bpf_ktime_get_ns();
 	if (now - budget->since_ns > BUDGET_WINDOW_NS) {
 		budget->since_ns = now;
 		budget->used = 0;
 	}
-	if (budget->used + bytes > memory_budget) {
+	if (budget->used + bytes > *most) {
 		budget->refused++;
 		return false;
 	}

@@ -125,6 +125,12 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<u64>,
 
+    /// CPU time that the recorder may take, in percent of one CPU: above it, and while
+    /// stacks come faster than they are read, CPU samples and stack memory are taken
+    /// less often, in steps, until it is calm again
+    #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_cpu: u32,
+
     /// Size of each ring between kernel and recorder, in KiB, a power of two
     #[arg(long, value_name = "KIB", default_value_t = 8 * 1024, value_parser = ring_kib)]
     pub ring: u32,
@@ -218,9 +224,11 @@ impl Args {
             include_self: self.include_self,
             bounds: Bounds {
                 max_memory: self.max_memory.unwrap_or(OWN_MEMORY + rings),
+                rings,
                 max_size: self.max_size,
                 keep_free: self.keep_free,
             },
+            max_cpu_percent: self.max_cpu,
             ring_bytes: self.ring * 1024,
             pids: self.pids,
             uid: self.uid,

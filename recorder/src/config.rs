@@ -23,6 +23,9 @@ pub enum Unwind {
 }
 
 impl Unwind {
+    /// A budget that is never used up.
+    pub const WHATEVER_IT_COSTS: u64 = u64::MAX / 2;
+
     /// Bytes of stack memory that are taken per CPU and tenth of a second.
     #[must_use]
     pub fn budget(self) -> u64 {
@@ -31,7 +34,7 @@ impl Unwind {
             // times as many of those that start processes.
             Self::Auto => 800 << 10,
             Self::FramePointers => 0,
-            Self::Dwarf => u64::MAX / 2,
+            Self::Dwarf => Self::WHATEVER_IT_COSTS,
         }
     }
 }
@@ -69,6 +72,9 @@ pub struct Config {
     pub include_self: bool,
     /// Bounds of memory and disk.
     pub bounds: Bounds,
+    /// CPU time of the recorder, in percent of one CPU, above which stacks are taken
+    /// less often.
+    pub max_cpu_percent: u32,
     /// Size of each ring in bytes, a power of two.
     pub ring_bytes: u32,
     /// Record only these processes and their descendants.

@@ -13,9 +13,8 @@ use crate::memory;
 use crate::pipeline::Pipeline;
 use crate::room::{Cause, Level, Room};
 use crate::sink::Failure;
+use crate::valve::MEMORY;
 
-/// Cause of what is held back for lack of memory.
-const MEMORY: &str = "memory limit";
 /// Cause of what is held back after a failure to write.
 const WRITE: &str = "write failed";
 /// Least time between two attempts to make memory.
@@ -27,8 +26,10 @@ const BULKY: [&str; 5] = ["sample", "stack", "frame", "symbol", "mapping"];
 /// The bounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Most bytes of memory.
+    /// Most bytes of memory, the rings included.
     pub max_memory: u64,
+    /// Bytes that the rings take.
+    pub rings: u64,
     /// Most bytes on disk.
     pub max_size: Option<u64>,
     /// Bytes of the disk that are left free.
@@ -64,7 +65,8 @@ impl Guard {
     /// Looks at memory, after some events. What can be found again is forgotten
     /// first; if that is not enough, bulky streams are held back.
     pub fn watch_memory(&mut self, pipeline: &mut Pipeline, manifest: &mut Manifest) {
-        let level = || memory::level(memory::resident_bytes(), self.bounds.max_memory);
+        let used = || memory::own_bytes() + self.bounds.rings;
+        let level = || memory::level(used(), self.bounds.max_memory);
         match level() {
             memory::Level::High => {
                 // What was forgotten is read again: not over and over.
@@ -160,7 +162,8 @@ impl Guard {
         self.tell(note, manifest);
     }
 
-    fn tell(&mut self, note: &'static str, manifest: &mut Manifest) {
+    /// Says something in the recording, once.
+    pub fn tell(&mut self, note: &'static str, manifest: &mut Manifest) {
         if !self.told.contains(&note) {
             self.told.push(note);
             manifest.notes.push(note.into());

@@ -33,6 +33,7 @@ pub mod modules;
 pub mod namer;
 pub mod notes;
 pub mod overhead;
+pub mod pace;
 pub mod perf;
 pub mod pipeline;
 pub mod print;

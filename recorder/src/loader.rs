@@ -54,11 +54,10 @@ pub struct Plan {
 const WAITS: u32 = 16_384;
 const WAITS_WITH_MEMORY: u32 = 512;
 
-/// Sets what both objects are told alike: the filter and the budget. A macro, since each object has a type of its
+/// Sets what both objects are told alike: the filter. A macro, since each object has a type of its
 /// own for its constants.
 macro_rules! set_common {
     ($rodata:expr, $plan:expr) => {
-        $rodata.memory_budget = $plan.unwind_budget;
         $rodata.only_tracked = $plan.only_tracked;
         $rodata.only_uid = $plan.uid.is_some();
         $rodata.wanted_uid = $plan.uid.unwrap_or(0);
@@ -161,21 +160,22 @@ impl Loaded {
             rodata.min_wait_ns = plan.min_wait.map_or(0, |d| d.as_nanos() as u64);
             // The number behind those of the probes.
             rodata.wait_event = plan.probes.len() as u32 + 1;
-            rodata.sample_weight = plan.counter.map_or(0, |c| c.period);
         }
         let skel = open
             .load()
             .with_context(messages)
             .context("failed to load the BPF programs")?;
         let probes = ProbeSet::load(plan, &skel.maps, btf)?;
-        Ok(Self {
+        let this = Self {
             links: Vec::new(),
             sampler: None,
             probes,
             skel,
             caller_stacks,
             failed_execs: false,
-        })
+        };
+        this.set_memory_budget(plan.unwind_budget)?;
+        Ok(this)
     }
 
     /// Starts recording process life: fork, exec, exit.
@@ -273,6 +273,26 @@ impl Loaded {
         if let Some(sampler) = &mut self.sampler {
             sampler.follow(cpus, &self.skel.progs.on_cpu_sample);
         }
+    }
+
+    /// Multiplies the time between CPU samples by this; each has its weight.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn slow_sampling(&mut self, factor: u64) -> anyhow::Result<()> {
+        let sampler = self.sampler.as_mut();
+        sampler.map_or(Ok(()), |sampler| sampler.slow(factor))
+    }
+
+    /// Sets how many bytes of user stack memory are taken per CPU and tenth of a
+    /// second.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn set_memory_budget(&self, bytes: u64) -> anyhow::Result<()> {
+        let map = &self.skel.maps.memory_budget;
+        map.update(&0_u32.to_ne_bytes(), &bytes.to_ne_bytes(), MapFlags::ANY)
+            .context("failed to set the budget of stack memory")
     }
 
     /// Ends all recording; what is on the rings stays there.

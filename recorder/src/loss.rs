@@ -50,6 +50,8 @@ pub struct Losses {
     misses: BTreeMap<String, u64>,
     untracked: u64,
     untimed: u64,
+    /// CPU samples that are left out for each that is taken.
+    left_out: u64,
     totals: BTreeMap<&'static str, u64>,
 }
 
@@ -63,6 +65,7 @@ impl Losses {
             misses: BTreeMap::new(),
             untracked: 0,
             untimed: 0,
+            left_out: 0,
             totals: BTreeMap::new(),
         }
     }
@@ -71,11 +74,30 @@ impl Losses {
     pub fn take(&mut self, index: usize, now: Vec<Counter>, now_ns: i64, rows: &mut loss::Builder) {
         let (_, stream) = STREAMS[index];
         for (cpu, counter) in now.iter().enumerate() {
-            let before = self.counters[index].get(cpu).map_or(0, |c| c.ring_full);
-            let count = counter.ring_full.saturating_sub(before);
-            self.push(stream, "ring full", Some(cpu as i32), count, now_ns, rows);
+            let before = self.counters[index].get(cpu);
+            let (generated, ring_full) = before.map_or((0, 0), |c| (c.generated, c.ring_full));
+            let count = counter.ring_full.saturating_sub(ring_full);
+            let cpu = Some(cpu as i32);
+            self.push(stream, "ring full", cpu, count, now_ns, rows);
+            if index == SAMPLE {
+                let left_out = counter.generated.saturating_sub(generated) * self.left_out;
+                self.push(stream, "cpu limit", cpu, left_out, now_ns, rows);
+            }
         }
         self.counters[index] = now;
+    }
+
+    /// From now on, one CPU sample is taken where `factor` were asked for. The rest
+    /// counts as lost, though no time is: the one has the weight of all.
+    pub fn slow_sampling(&mut self, factor: u64) {
+        self.left_out = factor.saturating_sub(1);
+    }
+
+    /// Stacks that have found no room in the rings so far.
+    #[must_use]
+    pub fn stacks_without_room(&self) -> u64 {
+        let of = |stream: usize| self.counters[stream].iter().map(|c| c.ring_full);
+        [SAMPLE, PROBE, WAIT].into_iter().flat_map(of).sum()
     }
 
     /// Takes how often a program was not run since it was running already.
@@ -207,6 +229,20 @@ mod tests {
         losses.take(1, vec![counter(20, 4), counter(9, 2)], 300, &mut rows);
         assert_eq!(rows.len(), 3);
         assert_eq!(losses.totals()["exec"], 6);
+    }
+
+    #[test]
+    fn samples_that_are_left_out_are_counted_and_those_taken_before_are_not() {
+        let mut rows = loss::Builder::default();
+        let mut losses = Losses::new(0);
+        losses.take(SAMPLE, vec![counter(100, 0)], 100, &mut rows);
+        losses.slow_sampling(4);
+        losses.take(SAMPLE, vec![counter(110, 2)], 200, &mut rows);
+        assert_eq!(losses.totals()["sample"], 30 + 2);
+        assert_eq!(losses.stacks_without_room(), 2);
+        losses.slow_sampling(1);
+        losses.take(SAMPLE, vec![counter(120, 2)], 300, &mut rows);
+        assert_eq!(losses.totals()["sample"], 30 + 2);
     }
 
     /// generated = recorded + lost, whatever happens between ring and row.

@@ -29,13 +29,26 @@ pub fn level(bytes: u64, max_bytes: u64) -> Level {
     }
 }
 
-/// Resident memory of this program in bytes. The rings count, twice, since they
-/// are mapped twice.
+/// Resident memory of this program in bytes: with that of its files, and with the
+/// rings, twice, since they are mapped twice.
 #[must_use]
 pub fn resident_bytes() -> u64 {
+    statm_bytes(1)
+}
+
+/// Memory that this program has made for itself, in bytes: what is resident
+/// without pages of files, which the system takes back when it needs them, and
+/// among which it counts the rings. It shares none with others.
+#[must_use]
+pub fn own_bytes() -> u64 {
+    resident_bytes().saturating_sub(statm_bytes(2))
+}
+
+/// A field of `/proc/self/statm` (proc_pid_statm(5)), from pages into bytes.
+fn statm_bytes(field: usize) -> u64 {
     let text = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = text.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok());
-    pages.unwrap_or(0) * page_bytes()
+    let pages = text.split(' ').nth(field);
+    pages.and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) * page_bytes()
 }
 
 /// Size of a page.
@@ -77,9 +90,20 @@ mod tests {
 
     #[test]
     fn a_program_knows_its_size() {
-        let before = resident_bytes();
+        let before = own_bytes();
         let block = std::hint::black_box(vec![1_u8; 64 << 20]);
-        assert!(resident_bytes() >= before + (48 << 20));
+        assert!(own_bytes() >= before + (48 << 20));
         drop(block);
+    }
+
+    /// A mapped file is the system's memory: under a large program there would be
+    /// no room left for what it records.
+    #[test]
+    fn pages_of_files_are_not_its_own() {
+        assert!(own_bytes() < resident_bytes());
+        let text = fs::read_to_string("/proc/self/status").unwrap();
+        let line = text.lines().find(|l| l.starts_with("RssAnon:")).unwrap();
+        let kb: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        assert!(own_bytes().abs_diff(kb << 10) < 16 << 20, "{line}");
     }
 }

@@ -1,17 +1,23 @@
 //! Names user functions from the symbol tables of their files, on a thread of its
-//! own: a large file takes seconds, and recording must not wait for it.
+//! own: a large file takes seconds, and recording must not wait for it. What waits
+//! for the thread, or was named and not fetched, is bounded; what finds no room is
+//! given back to who asks.
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{Input, Symbolizer};
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::privilege;
+
+/// Frames that may be under way, some 100 bytes each once they are named.
+pub const MOST_FRAMES: usize = 1 << 16;
+/// Files that may be under way: each is open.
+const MOST_FILES: usize = 64;
 
 /// A frame that waits for its name.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +40,10 @@ struct Request {
 /// The thread, and what it has named so far.
 #[derive(Debug)]
 pub struct Namer {
-    requests: Option<Sender<Request>>,
-    names: Receiver<(Frame, String)>,
-    thread: Option<JoinHandle<()>>,
+    requests: Sender<Request>,
+    names: Receiver<(Frame, Option<String>)>,
+    /// Frames that were asked for and whose answer was not fetched.
+    under_way: usize,
 }
 
 impl Namer {
@@ -45,50 +52,67 @@ impl Namer {
     /// # Errors
     /// If the system refuses.
     pub fn start() -> anyhow::Result<Self> {
-        // Neither is bounded by number: what waits are the frames of one
-        // segment, each of which is asked for once.
-        let (requests, waiting) = crossbeam_channel::unbounded::<Request>();
+        let (requests, waiting) = crossbeam_channel::bounded::<Request>(MOST_FILES);
+        // Bounded by what may be under way.
         let (named, names) = crossbeam_channel::unbounded();
         let work = move || {
             // It reads files of strangers, with parsers of others.
             let _ = privilege::drop_capabilities(privilege::kept(false, false));
             for request in waiting {
                 for (frame, name) in request.frames.iter().zip(functions(&request)) {
-                    if let Some(name) = name {
-                        let _ = named.send((*frame, name));
+                    if named.send((*frame, name)).is_err() {
+                        return;
                     }
                 }
             }
         };
-        let thread = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("whence-namer".into())
             .spawn(work)
             .context("failed to start the thread that names functions")?;
         Ok(Self {
-            requests: Some(requests),
+            requests,
             names,
-            thread: Some(thread),
+            under_way: 0,
         })
     }
 
-    /// Asks for the names of frames of a file.
-    pub fn ask(&self, file: Arc<File>, frames: Vec<Frame>) {
-        if let Some(requests) = &self.requests {
-            let _ = requests.send(Request { file, frames });
+    /// Asks for the names of frames of a file; gives them back if too much is under
+    /// way already.
+    pub fn ask(&mut self, file: Arc<File>, frames: Vec<Frame>) -> Vec<Frame> {
+        let count = frames.len();
+        if self.under_way + count > MOST_FRAMES {
+            return frames;
+        }
+        match self.requests.try_send(Request { file, frames }) {
+            Ok(()) => {
+                self.under_way += count;
+                Vec::new()
+            }
+            Err(TrySendError::Full(r) | TrySendError::Disconnected(r)) => r.frames,
         }
     }
 
-    /// The names that were found since.
-    pub fn found(&self) -> impl Iterator<Item = (Frame, String)> {
-        self.names.try_iter()
+    /// The frames that were looked up since, those that have a name with it.
+    pub fn found(&mut self) -> Vec<(Frame, Option<String>)> {
+        let found: Vec<_> = self.names.try_iter().collect();
+        self.under_way -= found.len();
+        found
     }
 
-    /// Waits until all is named that was asked for.
-    pub fn finish(&mut self) {
-        self.requests = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+    /// Waits until at least one frame more was looked up, and gives all that were;
+    /// none if none is under way.
+    pub fn wait(&mut self) -> Vec<(Frame, Option<String>)> {
+        if self.under_way == 0 {
+            return Vec::new();
         }
+        let first = self.names.recv().ok();
+        // If the thread has died, nothing more will come.
+        self.under_way = match first {
+            Some(_) => self.under_way - 1,
+            None => 0,
+        };
+        first.into_iter().chain(self.found()).collect()
     }
 }
 
@@ -134,10 +158,31 @@ mod tests {
             first_ns: 0,
         };
         let mut namer = Namer::start().unwrap();
-        namer.ask(mapping.module.file().unwrap(), vec![frame]);
-        namer.finish();
-        let (named, name) = namer.found().next().unwrap();
+        let file = mapping.module.file().unwrap();
+        assert!(namer.ask(Arc::clone(&file), vec![frame]).is_empty());
+        let (named, name) = namer.wait().pop().unwrap();
         assert_eq!(named.frame_id, 7);
+        let name = name.unwrap();
         assert!(name.contains("an_own_address_is_named"), "{name}");
+        assert!(namer.wait().is_empty());
+    }
+
+    /// However much is asked for, no more than that waits in memory.
+    #[test]
+    fn what_finds_no_room_is_given_back() {
+        let file = Arc::new(File::open("/proc/self/exe").unwrap());
+        let mut namer = Namer::start().unwrap();
+        let frame = Frame {
+            frame_id: 7,
+            offset: 0,
+            first_ns: 0,
+        };
+        let many = vec![frame; MOST_FRAMES];
+        assert!(namer.ask(Arc::clone(&file), many).is_empty());
+        assert_eq!(namer.ask(Arc::clone(&file), vec![frame]).len(), 1);
+        while namer.under_way > 0 {
+            namer.wait();
+        }
+        assert!(namer.ask(file, vec![frame]).is_empty());
     }
 }

@@ -8,12 +8,23 @@ use whence_schemas::overhead;
 use crate::loader::ProgramStats;
 use crate::{clock, memory};
 
+/// How stacks are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// Events between CPU samples; `None` if there are none.
+    pub period: Option<u64>,
+    /// Pieces of user stack memory that are taken per CPU and tenth of a second.
+    pub memory_budget: u64,
+}
+
 /// The readings before the present interval.
 #[derive(Debug)]
 pub struct Overhead {
     t0_ns: i64,
     cpu_ns: i64,
     bytes: u64,
+    /// CPU time of the last interval, and its length.
+    last: (u64, u64),
     programs: BTreeMap<String, (u64, u64)>,
 }
 
@@ -25,8 +36,15 @@ impl Overhead {
             t0_ns: now_ns,
             cpu_ns: clock::cpu_ns(),
             bytes: 0,
+            last: (0, 0),
             programs: BTreeMap::new(),
         }
+    }
+
+    /// CPU time of the recorder in the last interval, and its length, in nanoseconds.
+    #[must_use]
+    pub fn last(&self) -> (u64, u64) {
+        self.last
     }
 
     /// Ends an interval. `bytes` are all that were written so far.
@@ -34,6 +52,7 @@ impl Overhead {
         &mut self,
         now_ns: i64,
         bytes: u64,
+        sampling: Sampling,
         programs: &[ProgramStats],
         rows: &mut overhead::Builder,
     ) {
@@ -47,6 +66,8 @@ impl Overhead {
             runs: None,
             bytes_written: Some(bytes.saturating_sub(self.bytes).cast_signed()),
             rss_bytes: Some(memory::resident_bytes().cast_signed()),
+            sample_period: sampling.period.map(u64::cast_signed),
+            memory_budget: Some(sampling.memory_budget.cast_signed()),
         });
         for program in programs {
             let now = (program.run_ns, program.runs);
@@ -62,10 +83,11 @@ impl Overhead {
                 subject: &program.name,
                 cpu_ns: counted.then(|| now.0.saturating_sub(before.0).cast_signed()),
                 runs: counted.then(|| now.1.saturating_sub(before.1).cast_signed()),
-                bytes_written: None,
-                rss_bytes: None,
+                ..overhead::Row::default()
             });
         }
+        let elapsed = |from: i64, to: i64| to.saturating_sub(from).max(0).unsigned_abs();
+        self.last = (elapsed(self.cpu_ns, cpu_ns), elapsed(t0_ns, t1_ns));
         self.t0_ns = now_ns;
         self.cpu_ns = cpu_ns;
         self.bytes = bytes;

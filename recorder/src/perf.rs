@@ -1,8 +1,8 @@
-//! Opening perf events, to attach BPF programs to: the edge to
-//! perf_event_open(2).
+//! Opening perf events, to attach BPF programs to, and setting their period: the
+//! edge to perf_event_open(2).
 
 use std::io;
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use libbpf_sys as sys;
 
@@ -42,6 +42,21 @@ impl Event {
         attr.__bindgen_anon_1.sample_period = self.period;
         // SAFETY: the attribute points to nothing.
         unsafe { open(&attr, cpu) }
+    }
+}
+
+/// Sets how many occurrences lie between samples; what was counted since the last
+/// one is dropped.
+///
+/// # Errors
+/// What the kernel says.
+pub fn set_period(event: &OwnedFd, period: u64) -> io::Result<()> {
+    /// `PERF_EVENT_IOC_PERIOD`, `_IOW('$', 4, __u64)`.
+    const SET_PERIOD: libc::c_ulong = 0x4008_2404;
+    // SAFETY: a descriptor that is open; the kernel reads the number.
+    match unsafe { libc::ioctl(event.as_raw_fd(), SET_PERIOD, &raw const period) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

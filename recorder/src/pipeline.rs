@@ -21,13 +21,13 @@ use crate::argv::{Argv, texts, wanted_env};
 use crate::cgroups::{Cgroups, container_id};
 use crate::decode::{self, Caller, Event, Fork, Image, comm};
 use crate::entry::Origin;
-use crate::loss::{CALLER, EXEC, EXIT, FORK, PROBE, SAMPLE, SNAPSHOT, STREAMS, WAIT};
+use crate::loss::{CALLER, EXEC, EXIT, FORK, MAPPING, PROBE, SAMPLE, SNAPSHOT, STREAMS, WAIT};
 use crate::print::Printer;
 use crate::processes::Processes;
 use crate::sink::Sink;
 use crate::stacks::{Owner, Stacks};
 use crate::trigger::Triggers;
-use crate::valve::Valve;
+use crate::valve::{MEMORY, Valve};
 use crate::waiting::Waiting;
 use crate::{memory, procfs};
 
@@ -229,6 +229,7 @@ impl Pipeline {
         std::mem::swap(&mut sink.frame.rows, &mut stacks.frame_rows);
         std::mem::swap(&mut sink.symbol.rows, &mut stacks.symbol_rows);
         std::mem::swap(&mut sink.mapping.rows, &mut stacks.mapping_rows);
+        sink.mapping.events[MAPPING] += stacks.take_told();
     }
 
     /// Called when all processes that were there already have been taken. Adds
@@ -320,7 +321,8 @@ impl Pipeline {
             .kernel(event.kernel_stack, Origin::Called, ts_ns);
         let user = self.stacks.user(&event.user_stack, &owner, ts_ns);
         if self.callers.len() >= MAX_CALLERS {
-            self.callers.clear();
+            let forgotten = self.callers.drain().count() as u64;
+            self.valve.withhold(CALLER, MEMORY, forgotten);
         }
         let ids = (kernel.map(|path| path.stack_id), user);
         self.callers.insert(owner.upid, ids);
@@ -333,7 +335,10 @@ impl Pipeline {
         let time = self.clock.wall_us(ts_ns);
         let upid = upid(&wire.process);
         self.release(upid);
-        let (kernel_stack_id, user_stack_id) = self.callers.remove(&upid).unwrap_or_default();
+        let caller = self.callers.remove(&upid);
+        // Its row is that of the exec.
+        self.sink.exec.events[CALLER] += u64::from(caller.is_some());
+        let (kernel_stack_id, user_stack_id) = caller.unwrap_or_default();
         let exe = event.exe();
         let errno = wire.error.cast_signed();
         let exec_seq = match errno {

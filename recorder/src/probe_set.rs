@@ -333,6 +333,8 @@ fn open(
     open.maps.counters.reuse_fd(maps.counters.as_fd())?;
     open.maps.tracked.reuse_fd(maps.tracked.as_fd())?;
     open.maps.budgets.reuse_fd(maps.budgets.as_fd())?;
+    let limit = maps.memory_budget.as_fd();
+    open.maps.memory_budget.reuse_fd(limit)?;
     open.maps.told.reuse_fd(maps.told.as_fd())?;
     open.maps.sample_slots.reuse_fd(maps.sample_slots.as_fd())?;
     if let Some(rodata) = open.maps.rodata_data.as_mut() {

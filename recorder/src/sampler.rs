@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::{AsRawFd as _, IntoRawFd as _};
+use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 
 use anyhow::Context as _;
 use libbpf_rs::{Link, ProgramMut};
 use libbpf_sys as sys;
 
-use crate::perf::Event;
+use crate::perf::{self, Event};
 
 /// What is counted, and after how many a sample is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,16 @@ impl Counter {
 #[derive(Debug)]
 pub struct Sampler {
     counter: Counter,
-    links: BTreeMap<u32, Link>,
+    /// By how much the period is longer than was asked for.
+    factor: u64,
+    cpus: BTreeMap<u32, Sampled>,
+}
+
+/// A CPU that is sampled.
+#[derive(Debug)]
+struct Sampled {
+    counter: OwnedFd,
+    _link: Link,
 }
 
 impl Sampler {
@@ -68,7 +77,8 @@ impl Sampler {
     ) -> anyhow::Result<Self> {
         let mut this = Self {
             counter: *counter,
-            links: BTreeMap::new(),
+            factor: 1,
+            cpus: BTreeMap::new(),
         };
         cpus.iter().try_for_each(|cpu| this.attach(*cpu, program))?;
         Ok(this)
@@ -77,28 +87,50 @@ impl Sampler {
     /// Samples CPUs that have come online since, and lets go of those that went:
     /// their counters do not come back with them.
     pub fn follow(&mut self, cpus: &[u32], program: &ProgramMut<'_>) {
-        self.links.retain(|cpu, _| cpus.contains(cpu));
+        self.cpus.retain(|cpu, _| cpus.contains(cpu));
         for cpu in cpus {
-            if !self.links.contains_key(cpu) {
+            if !self.cpus.contains_key(cpu) {
                 // It may have gone again; else it is tried once more.
                 let _ = self.attach(*cpu, program);
             }
         }
     }
 
+    /// Multiplies the period that was asked for. What is running begins anew with
+    /// it, so that no sample stands for a part of both.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn slow(&mut self, factor: u64) -> anyhow::Result<()> {
+        self.factor = factor;
+        let period = self.counter.period.saturating_mul(factor);
+        for (cpu, sampled) in &self.cpus {
+            perf::set_period(&sampled.counter, period)
+                .with_context(|| format!("failed to sample cpu {cpu} less often"))?;
+        }
+        Ok(())
+    }
+
     fn attach(&mut self, cpu: u32, program: &ProgramMut<'_>) -> anyhow::Result<()> {
         let event = self.counter.event;
-        let fd = self
-            .counter
-            .perf
-            .open(cpu)
-            .with_context(|| format!("failed to open {event} on cpu {cpu}"))?;
+        let period = self.counter.period.saturating_mul(self.factor);
+        let fd = Event {
+            period,
+            ..self.counter.perf
+        }
+        .open(cpu)
+        .with_context(|| format!("failed to open {event} on cpu {cpu}"))?;
+        let counter = fd.try_clone().context("failed to share a counter")?;
         let link = program
             .attach_perf_event(fd.as_raw_fd())
             .with_context(|| format!("failed to sample cpu {cpu}"))?;
         // The link has taken the descriptor over and closes it.
         let _ = fd.into_raw_fd();
-        self.links.insert(cpu, link);
+        let sampled = Sampled {
+            counter,
+            _link: link,
+        };
+        self.cpus.insert(cpu, sampled);
         Ok(())
     }
 }

@@ -5,12 +5,17 @@
 //! anything is attached; the sampler comes last and goes first; the rings are
 //! emptied after the last program is detached.
 
+mod counters;
 mod ending;
+mod facts;
 mod parts;
+
+pub use facts::random_id;
+#[cfg(test)]
+pub(crate) use facts::manifest_for_tests;
 
 use std::cell::RefCell;
 use std::io::Write as _;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,9 +27,9 @@ use anyhow::Context as _;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use libbpf_rs::btf::Btf;
 use whence_schemas::lock::Lock;
-use whence_schemas::manifest::{Event, Manifest, State};
+use whence_schemas::manifest::{Manifest, State};
 use whence_schemas::redact::Redactor;
-use whence_schemas::{FORMAT_VERSION, clock as clock_table, complete, recover};
+use whence_schemas::{complete, recover};
 
 use crate::cgroups::Cgroups;
 use crate::command::Command;
@@ -32,9 +37,10 @@ use crate::config::Config;
 use crate::guard::{self, Guard};
 use crate::kernel::Symbols;
 use crate::loader::{Loaded, Plan};
-use crate::loss::{Losses, STREAMS};
+use crate::loss::Losses;
 use crate::namer::Namer;
 use crate::overhead::Overhead;
+use crate::pace::Pace;
 use crate::pipeline::{Options, Pipeline};
 use crate::ring::{Chunk, Reader};
 use crate::sampler::Counter;
@@ -107,6 +113,9 @@ struct Session {
     dir: std::path::PathBuf,
     losses: Losses,
     overhead: Overhead,
+    pace: Pace,
+    /// Stacks that have found no room in the rings so far.
+    ring_full: u64,
     progress: Progress,
     guard: Guard,
     parts: Option<parts::Parts>,
@@ -132,7 +141,7 @@ impl Session {
             let exists = Path::new(&format!("/proc/{pid}")).exists();
             anyhow::ensure!(exists, "there is no process {pid}");
         }
-        let rings = 4 * u64::from(config.ring_bytes);
+        let rings = config.bounds.rings;
         anyhow::ensure!(
             config.bounds.max_memory >= rings + LEAST_MEMORY,
             "the rings alone take {} MB: raise --max-memory to {} MB, or lower --ring",
@@ -158,9 +167,9 @@ impl Session {
         };
         let loaded = Loaded::load(&plan, &btf)?;
         drop(btf);
-        let mut manifest = manifest(config, &plan)?;
+        let mut manifest = facts::manifest(config, &plan)?;
         let redactor = Rc::new(RefCell::new(Redactor::new(config.redact.clone())));
-        manifest.options["command"] = command_line(config, &mut redactor.borrow_mut());
+        manifest.options["command"] = facts::command_line(config, &mut redactor.borrow_mut());
         manifest.redaction = Some(redactor.borrow().report());
         // Only now, when little can fail any more.
         let opened = match config.flight_recorder {
@@ -172,7 +181,7 @@ impl Session {
         let now_ns = clock::boot_ns();
         let symbols = Some(std::thread::spawn(Symbols::read));
         let build_id = manifest.kernel.build_id.clone();
-        let events: Vec<String> = event_names(&plan);
+        let events: Vec<String> = facts::event_names(&plan);
         let release = &manifest.kernel.release;
         let stacks = Stacks::new(build_id, release, Namer::start()?, redactor.clone());
         let pipeline = Pipeline::new(
@@ -199,6 +208,8 @@ impl Session {
             dir: config.output.clone(),
             losses: Losses::new(now_ns),
             overhead: Overhead::new(now_ns),
+            pace: Pace::new(config.max_cpu_percent),
+            ring_full: 0,
             progress: Progress::new(config.print),
             guard: Guard::new(&config.output, config.bounds),
             parts: config.flight_recorder.map(parts::Parts::new),
@@ -257,6 +268,7 @@ impl Session {
             let now = Instant::now();
             if now >= next_tick {
                 self.tick()?;
+                self.keep_pace();
                 self.loaded.follow_cpus(&host::cpus());
             }
             // Before each segment too: a short one may come many times a second.
@@ -293,31 +305,8 @@ impl Session {
     fn know_symbols(&mut self) {
         let symbols = self.symbols.take().and_then(|thread| thread.join().ok());
         let symbols = symbols.unwrap_or_default();
-        note_limits(&mut self.manifest, &symbols, &self.loaded);
+        facts::note_limits(&mut self.manifest, &symbols, &self.loaded);
         self.pipeline.stacks.know(symbols);
-    }
-
-    /// Says by which mechanisms stacks are taken, and which could not be.
-    fn note_probes(&mut self) {
-        let mechanisms = self.loaded.probes.mechanisms();
-        for (probe, mechanism) in self.plan.probes.iter().zip(mechanisms) {
-            let Some(mechanism) = mechanism else {
-                continue;
-            };
-            self.manifest.events.push(Event {
-                event: probe.event.clone(),
-                mechanism: mechanism.name().into(),
-                weight: 1,
-            });
-        }
-        if self.plan.min_wait.is_some() {
-            self.manifest.events.push(Event {
-                event: WAITS.into(),
-                mechanism: "tp_btf".into(),
-                weight: 1,
-            });
-        }
-        self.manifest.notes.extend(self.loaded.probes.note());
     }
 
     fn take(&mut self, chunk: &Chunk) -> anyhow::Result<()> {
@@ -328,71 +317,6 @@ impl Session {
         self.guard.watch_memory(pipeline, manifest);
         self.guard
             .take_failures(pipeline, manifest, &mut self.losses, clock::boot_ns())
-    }
-
-    /// Reads the clocks and all counters.
-    fn tick(&mut self) -> anyhow::Result<()> {
-        self.read_clock();
-        let now_ns = clock::boot_ns();
-        self.read_losses(now_ns)?;
-        let bytes = self.manifest.segments.iter().map(|s| s.bytes).sum();
-        let programs = self.loaded.programs(&self.plan);
-        let rows = &mut self.pipeline.sink.overhead.rows;
-        self.overhead.take(now_ns, bytes, &programs, rows);
-        self.settle_snapshot();
-        let lost = self.losses.totals().values().sum();
-        let seconds = self.started.elapsed().as_secs().cast_signed();
-        self.progress.show(seconds, &self.pipeline.counts(), lost);
-        Ok(())
-    }
-
-    fn read_losses(&mut self, now_ns: i64) -> anyhow::Result<()> {
-        let rows = &mut self.pipeline.sink.loss.rows;
-        for (index, (stream, _)) in STREAMS.iter().enumerate() {
-            let counters = self.loaded.counters(*stream)?;
-            self.losses.take(index, counters, now_ns, rows);
-        }
-        for program in self.loaded.programs(&self.plan) {
-            let misses = program.recursion_misses;
-            self.losses.take_misses(&program.name, misses, now_ns, rows);
-        }
-        self.losses
-            .take_untracked(self.loaded.untracked(), now_ns, rows);
-        self.losses
-            .take_untimed(self.loaded.untimed_waits(), now_ns, rows);
-        for (index, cause, count) in self.pipeline.valve.take() {
-            let (_, stream) = STREAMS[index];
-            self.losses.take_held(stream, cause, count, now_ns, rows);
-        }
-        self.losses.end_interval(now_ns);
-        Ok(())
-    }
-
-    /// Once all processes that were there have been taken, says so.
-    fn settle_snapshot(&mut self) {
-        let generated = self
-            .losses
-            .generated()
-            .find(|(stream, _)| *stream == "snapshot")
-            .map_or(0, |(_, count)| count);
-        let lost = self.losses.totals().get("snapshot").copied().unwrap_or(0);
-        let counts = self.pipeline.counts();
-        let received = counts.get("snapshot").copied().unwrap_or(0);
-        if received + lost >= generated && !self.settled {
-            self.settled = true;
-            self.pipeline.settle_snapshot(&self.roots);
-        }
-    }
-
-    fn read_clock(&mut self) {
-        let now = clock::read();
-        self.pipeline.clock = now;
-        self.pipeline.sink.clock.rows.push(clock_table::Row {
-            ts_ns: now.boot_ns,
-            mono_ns: now.mono_ns,
-            real_ns: now.real_ns,
-            time: now.real_ns.div_euclid(1_000),
-        });
     }
 
     fn rotate(&mut self) -> anyhow::Result<()> {
@@ -430,6 +354,12 @@ impl Session {
             self.manifest.notes.push(format!(
                 "{refused} user call paths were taken by frame pointers, to keep to the \
                  budget of --unwind auto"
+            ));
+        }
+        let passed_over = self.pipeline.stacks.passed_over();
+        if passed_over > 0 {
+            self.manifest.notes.push(format!(
+                "{passed_over} places in code have no name, since too many were new at a time"
             ));
         }
         let totals = self.losses.totals().iter();
@@ -481,20 +411,6 @@ impl Session {
     }
 }
 
-/// Says what this host does not allow to record.
-fn note_limits(manifest: &mut Manifest, symbols: &Symbols, loaded: &Loaded) {
-    if symbols.is_empty() {
-        let note = "kernel functions have no names: /proc/kallsyms shows no addresses \
-                    (needs CAP_SYSLOG or kernel.kptr_restrict=0)";
-        manifest.notes.push(note.into());
-    }
-    if !loaded.caller_stacks {
-        let note = "execs have no stacks of their callers: this kernel has no \
-                    tracepoint sched_prepare_exec";
-        manifest.notes.push(note.into());
-    }
-}
-
 const NO_BTF: &str = "failed to read the kernel's types from /sys/kernel/btf/vmlinux; \
                       recording needs a kernel built with CONFIG_DEBUG_INFO_BTF=y";
 
@@ -519,97 +435,4 @@ fn check_host() -> anyhow::Result<()> {
          with --pid=host (hostPID: true)"
     );
     Ok(())
-}
-
-/// The event of waits.
-const WAITS: &str = "off-cpu";
-
-/// Names of stack events by their number on the ring; 0 is the CPU sampler.
-fn event_names(plan: &Plan) -> Vec<String> {
-    let sampler = plan.counter.map_or("cpu-clock", |c| c.event).to_owned();
-    let probes = plan.probes.iter().map(|p| p.event.clone());
-    let waits = plan.min_wait.map(|_| WAITS.to_owned());
-    std::iter::once(sampler)
-        .chain(probes)
-        .chain(waits)
-        .collect()
-}
-
-fn manifest(config: &Config, plan: &Plan) -> anyhow::Result<Manifest> {
-    let sampler = plan.counter.map(|c| Event {
-        event: c.event.into(),
-        mechanism: "perf_event".into(),
-        weight: c.period.cast_signed(),
-    });
-    Ok(Manifest {
-        format_version: FORMAT_VERSION,
-        recording_id: random_id()?,
-        recorder_version: env!("CARGO_PKG_VERSION").into(),
-        host: host::host(),
-        boot_id: host::boot_id().context("failed to read the boot id")?,
-        kernel: host::kernel(),
-        clock: clock::read(),
-        options: options(config),
-        events: sampler.into_iter().collect(),
-        ..Manifest::default()
-    })
-}
-
-fn options(config: &Config) -> serde_json::Value {
-    serde_json::json!({
-        "system_wide": !config.only_some(),
-        "pids": config.pids,
-        "uid": config.uid,
-        "comm": config.comm,
-        "cgroup": config.cgroup,
-        "unwind": format!("{:?}", config.unwind),
-        "env": config.env,
-        "sample_hz": config.sample_hz,
-        "off_cpu_us": config.off_cpu.map(|d| d.as_micros() as u64),
-        "stacks": config.stacks.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "duration_ms": config.duration.map(|d| d.as_millis() as u64),
-        "segment_ms": config.segment.as_millis() as u64,
-        "ring_bytes": config.ring_bytes,
-        "max_memory": config.bounds.max_memory,
-        "recorder_pid": std::process::id(),
-        "flight_recorder": config.flight_recorder.map(|keep| serde_json::json!({
-            "time_ms": keep.time.map(|t| t.as_millis() as u64),
-            "bytes": keep.bytes,
-        })),
-        "triggers": config.triggers.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "max_size": config.bounds.max_size,
-        "keep_free": config.bounds.keep_free,
-    })
-}
-
-/// The command that is recorded, without its secrets.
-fn command_line(config: &Config, redactor: &mut Redactor) -> serde_json::Value {
-    let args: Vec<&[u8]> = config.command.iter().map(|a| a.as_bytes()).collect();
-    let lossy = |arg: &[u8]| String::from_utf8_lossy(arg).into_owned();
-    match redactor.args(&args) {
-        Some(replaced) => replaced.iter().map(|arg| lossy(arg)).collect(),
-        None => args.into_iter().map(lossy).collect(),
-    }
-}
-
-/// A random id for a recording.
-///
-/// # Errors
-/// If the kernel gives none.
-pub fn random_id() -> anyhow::Result<String> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/uuid")
-        .context("failed to make a recording id")?;
-    Ok(text.trim().to_owned())
-}
-
-/// A manifest without a recording behind it.
-#[cfg(test)]
-pub(crate) fn manifest_for_tests() -> Manifest {
-    Manifest {
-        format_version: FORMAT_VERSION,
-        recording_id: "00000000".into(),
-        recorder_version: "0".into(),
-        boot_id: "boot".into(),
-        ..Manifest::default()
-    }
 }

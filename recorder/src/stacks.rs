@@ -17,7 +17,7 @@ use crate::decode::{Stack, UserStack};
 use crate::entry::{self, Origin};
 use crate::kernel::{self, Symbols};
 use crate::modules::{Module, Modules, Told};
-use crate::namer::{Frame, Namer};
+use crate::namer::{Frame, MOST_FRAMES, Namer};
 use crate::processes::{Image, Processes};
 use crate::unwind::Cache;
 
@@ -54,6 +54,10 @@ pub struct Stacks {
     redactor: Rc<RefCell<Redactor>>,
     unwind_cache: Cache,
     unnamed: Vec<(Rc<Module>, Frame)>,
+    /// Frames that have no name since too many were new at a time.
+    passed_over: u64,
+    /// Rows of `mapping` that the kernel side told of and that are not moved yet.
+    told: u64,
     /// Names that were found, by frame: a part that begins needs them again.
     names: HashMap<i64, String>,
     symbols_read_ns: i64,
@@ -99,6 +103,8 @@ impl Stacks {
             redactor,
             unwind_cache: Cache::default(),
             unnamed: Vec::new(),
+            passed_over: 0,
+            told: 0,
             names: HashMap::new(),
             symbols_read_ns: 0,
             stack_rows: stack::Builder::default(),
@@ -225,8 +231,14 @@ impl Stacks {
     pub fn tell(&mut self, told: &Told, owner: &Owner, ts_ns: i64) {
         let mapping = self.modules.told(told, &owner.image.pids(owner.pid));
         if owner.image.add_mapping(&mapping) {
+            self.told += 1;
             self.push_mapping(&mapping, owner.upid, ts_ns);
         }
+    }
+
+    /// Events whose rows of `mapping` have come since this was asked last.
+    pub fn take_told(&mut self) -> u64 {
+        std::mem::take(&mut self.told)
     }
 
     /// Reads the mappings of a program unless they hold this address: the kernel
@@ -253,24 +265,40 @@ impl Stacks {
         }
         for (module, frames) in by_module.into_values() {
             if let Some(file) = module.file() {
-                self.namer.ask(file, frames);
+                let waiting = self.namer.ask(file, frames);
+                let waiting = waiting.into_iter().map(|f| (Rc::clone(&module), f));
+                self.unnamed.extend(waiting);
             }
         }
-        self.take_names();
+        let found = self.namer.found();
+        self.take_names(found);
         self.modules.close_files();
     }
 
-    /// Waits for all names that were asked for.
+    /// Waits for the names of all frames.
     pub fn finish_naming(&mut self) {
-        self.name_frames();
-        self.namer.finish();
-        self.take_names();
+        loop {
+            self.name_frames();
+            let found = self.namer.wait();
+            if found.is_empty() {
+                return;
+            }
+            self.take_names(found);
+        }
     }
 
-    fn take_names(&mut self) {
-        for (frame, function) in self.namer.found() {
-            push_name(&mut self.symbol_rows, &frame, &function);
-            bounded(&mut self.names).insert(frame.frame_id, function);
+    /// Frames that have no name since too many were new at a time.
+    #[must_use]
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over
+    }
+
+    fn take_names(&mut self, found: Vec<(Frame, Option<String>)>) {
+        for (frame, function) in found {
+            if let Some(function) = function {
+                push_name(&mut self.symbol_rows, &frame, &function);
+                bounded(&mut self.names).insert(frame.frame_id, function);
+            }
         }
     }
 
@@ -368,6 +396,7 @@ impl Stacks {
         };
         match self.names.get(&frame_id) {
             Some(name) if new => push_name(&mut self.symbol_rows, &frame, name),
+            None if new && self.unnamed.len() >= MOST_FRAMES => self.passed_over += 1,
             None if new => self.unnamed.push((module, frame)),
             _ => {}
         }

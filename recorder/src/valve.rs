@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::loss::STREAMS;
 
+/// Cause of what is held back for lack of memory.
+pub const MEMORY: &str = "memory limit";
 /// Streams that are held back when room is scarce.
 const BULKY: [&str; 3] = ["sample", "probe", "off-cpu"];
 
@@ -41,10 +43,15 @@ impl Valve {
         };
         let bulky = BULKY.contains(&STREAMS[stream].1);
         if bulky {
-            *self.withheld.entry((stream, cause)).or_default() += 1;
-            self.totals[stream] += 1;
+            self.withhold(stream, cause, 1);
         }
         bulky
+    }
+
+    /// Counts events of a stream that are not kept.
+    pub fn withhold(&mut self, stream: usize, cause: &'static str, count: u64) {
+        *self.withheld.entry((stream, cause)).or_default() += count;
+        self.totals[stream] += count;
     }
 
     /// Number of the stream, cause and count of what was held back since this

@@ -18,5 +18,9 @@ crate::table! {
         bytes_written: Opt<I64> = Dict,
         /// Resident memory of the recorder in bytes, at the end of the interval.
         rss_bytes: Opt<I64> = Dict,
+        /// Of the recorder: events between CPU samples in the interval, and so the weight of each; NULL without CPU samples. It is longer than was asked for while sampling is slowed down.
+        sample_period: Opt<I64> = Dict,
+        /// Of the recorder: pieces of user stack memory that were allowed per CPU and tenth of a second; beyond, user paths follow frame pointers.
+        memory_budget: Opt<I64> = Dict,
     }
 }
