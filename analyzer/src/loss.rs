@@ -160,8 +160,12 @@ impl Completeness {
                 true => format!("at {from}"),
                 false => format!("between {from} and {to}"),
             };
+            let effect = match cause.as_str() {
+                "cpu limit" => "others have their weight",
+                _ => "their rows are missing",
+            };
             lines.push(format!(
-                "lost: {} {} events {when} ({}): their rows are missing",
+                "lost: {} {} events {when} ({}): {effect}",
                 crate::render::text::count(lost.count),
                 printable(stream),
                 printable(cause),

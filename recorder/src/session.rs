@@ -10,9 +10,9 @@ mod ending;
 mod facts;
 mod parts;
 
-pub use facts::random_id;
 #[cfg(test)]
 pub(crate) use facts::manifest_for_tests;
+pub use facts::random_id;
 
 use std::cell::RefCell;
 use std::io::Write as _;

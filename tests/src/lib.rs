@@ -121,10 +121,18 @@ pub fn record<S: AsRef<OsStr>>(options: &[&str], command: &[S]) -> io::Result<Re
 /// # Errors
 /// If it does not end in time; it is killed then.
 pub fn finish(child: Child) -> io::Result<Output> {
+    finish_within(child, DEADLINE)
+}
+
+/// The same, of one that takes its time.
+///
+/// # Errors
+/// As [`finish`].
+pub fn finish_within(child: Child, deadline: Duration) -> io::Result<Output> {
     let pid = child.id().cast_signed();
     let (sender, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || sender.send(child.wait_with_output()));
-    ended.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+    ended.recv_timeout(deadline).unwrap_or_else(|_| {
         // SAFETY: the pid is of our child, which has not been waited for.
         unsafe { libc::kill(pid, libc::SIGKILL) };
         Err(io::Error::other(format!("process {pid} does not end")))

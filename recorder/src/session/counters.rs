@@ -62,8 +62,10 @@ impl Session {
             .slow_sampling(step.factor)
             .and_then(|()| self.loaded.set_memory_budget(after.memory_budget));
         let note = match done {
-            Ok(()) => "stacks were taken less often at times, to keep to --max-cpu or since they \
-                       came too fast: tables overhead and loss say when",
+            Ok(()) => {
+                "stacks were taken less often at times, to keep to --max-cpu or since they \
+                       came too fast: tables overhead and loss say when"
+            }
             Err(_) => "stacks could not be taken less often when that was called for",
         };
         self.losses.slow_sampling(step.factor);

@@ -121,6 +121,34 @@ pub(crate) fn fork_only() {
     });
 }
 
+/// Processes that each make two more, as long as they are let, until all are
+/// killed.
+pub(crate) fn bomb() {
+    // Those whose parent has gone are this one's then, and go when they end.
+    // SAFETY: sets how this process takes the end of its children.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
+    }
+    loop {
+        if fork() == 0 {
+            explode();
+        }
+        pause(1);
+    }
+}
+
+fn explode() -> ! {
+    let mut children = 0;
+    loop {
+        match fork() {
+            0 => children = 0,
+            pid if pid < 0 || children == 1 => exit_now(0),
+            _ => children += 1,
+        }
+    }
+}
+
 /// A chain of processes, each the child of the one before.
 pub(crate) fn deep(depth: usize) {
     if depth > 0 {

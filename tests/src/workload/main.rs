@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         "leader-first" => life::leader_first(),
         "orphan" => life::orphan(),
         "fork-only" => life::fork_only(),
+        "bomb" => life::bomb(),
         "deep" => life::deep(number(1)),
         "deleted-cwd" => life::deleted_cwd(),
         "family" => kin::family(args.get(1).map_or("", String::as_str)),

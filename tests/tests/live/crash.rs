@@ -43,16 +43,16 @@ fn rounds() -> u32 {
 }
 
 /// Numbers that differ from run to run; the first is printed by who fails.
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self(now.map_or(1, |d| u64::from(d.subsec_nanos()) | 1))
     }
 
     /// A time below `most`.
-    fn time(&mut self, most: Duration) -> Duration {
+    pub(super) fn time(&mut self, most: Duration) -> Duration {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -82,7 +82,8 @@ impl Drop for Storm {
     }
 }
 
-fn recorder(dir: &Path) -> std::io::Result<Child> {
+/// A recorder of the whole host, with small segments.
+pub(super) fn recorder(dir: &Path) -> std::io::Result<Child> {
     Command::new(program("whence-record"))
         .arg("-o")
         .arg(dir)
@@ -94,7 +95,7 @@ fn recorder(dir: &Path) -> std::io::Result<Child> {
 }
 
 /// That all is there which the manifest promises, before and after recovery.
-fn is_usable(dir: &Path) -> Result<u64, Failed> {
+pub(super) fn is_usable(dir: &Path) -> Result<u64, Failed> {
     reads_whole(dir)?;
     recover(dir)?;
     let manifest = Manifest::read(dir)?;
@@ -223,8 +224,7 @@ fn said(output: &Output) -> String {
 
 /// Runs a script in a mount namespace of its own, in a folder of its own, with
 /// the recorder as `$0` and the workload as `$1`.
-fn on_a_disk(script: &str) -> Result<(TempDir, Output), Failed> {
-    let _turn = Turn::take()?;
+pub(super) fn on_a_disk(script: &str) -> Result<(TempDir, Output), Failed> {
     let dir = TempDir::new()?;
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", script])
@@ -253,6 +253,7 @@ fn query(dir: &Path, sql: &str) -> Result<i64, Failed> {
 }
 
 fn disk_fills() -> Result<(), Failed> {
+    let _turn = Turn::take()?;
     let (dir, output) = on_a_disk(
         "mkdir small && mount -t tmpfs -o size=4m none small || exit 99
          \"$0\" -o small/x.whence --segment 200ms --sample 2000 -- \"$1\" storm 60000 2
@@ -289,6 +290,7 @@ fn no_loop_device() -> Option<String> {
 
 fn disk_fails() -> Result<(), Failed> {
     // The file system thinks that it has 16 MB, its device has three.
+    let _turn = Turn::take()?;
     let (dir, output) = on_a_disk(
         "mkdir below disk && mount -t tmpfs -o size=3m none below || exit 99
          truncate -s 16M below/img && mkfs.ext4 -q -O ^has_journal below/img || exit 99
@@ -307,6 +309,7 @@ fn disk_fails() -> Result<(), Failed> {
 }
 
 fn read_only() -> Result<(), Failed> {
+    let _turn = Turn::take()?;
     let (dir, output) = on_a_disk(
         "mkdir below disk && mount -t tmpfs -o size=30m none below || exit 99
          truncate -s 16M below/img && mkfs.ext4 -q below/img || exit 99

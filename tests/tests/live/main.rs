@@ -5,12 +5,14 @@
 //! the reason is printed; they never pass without having run.
 
 mod before;
+mod bounded;
 mod crash;
 mod engines;
 mod exec;
 mod export;
 mod filters;
 mod flight;
+mod flood;
 mod input;
 mod life;
 mod loss;
@@ -19,11 +21,13 @@ mod privilege;
 mod probes;
 mod queries;
 mod redact;
+mod soak;
 mod stacks;
 mod stories;
 mod surroundings;
 mod symbolize;
 mod waits;
+mod watch;
 mod ways;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -103,6 +107,8 @@ fn main() {
         symbolize::TESTS,
         flight::TESTS,
         privilege::TESTS,
+        bounded::TESTS,
+        soak::TESTS,
     ];
     let trials = all
         .into_iter()
