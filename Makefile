@@ -9,12 +9,15 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
 BUILD_PACKAGES := clang libelf-dev zlib1g-dev pkg-config gcc libc6-dev
-TEST_PACKAGES := strace gawk procps python3-venv chromium chromium-driver binutils golang-1.19-go systemtap-sdt-dev e2fsprogs
+TEST_PACKAGES := debootstrap strace gawk procps python3-venv chromium chromium-driver binutils golang-1.19-go systemtap-sdt-dev e2fsprogs
 CHECK_PACKAGES := clang-format
 BENCH_PACKAGES := linux-perf bpftrace strace
 PYTHON := $(TARGET)/venv/bin/python3
+# Makes Debian packages.
+CARGO_DEB := 3.8.0
+export PATH := $(abspath $(TARGET))/tools/bin:$(PATH)
 
-.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak pages
+.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak pages deb deb-tools
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +35,10 @@ ifneq ($(SUDO),)
 	CARGO_TARGET_$(HOST)_RUNNER="$(SUDO) env PYTHON=$$PYTHON" \
 		$(CARGO) test --workspace --test live
 endif
+	$(TARGET)/debug/examples/analyzer_pages dist/pages
+	$(TARGET)/debug/examples/record_pages dist/pages
+	command -v cargo-deb >/dev/null && dist/deb.sh $(TARGET)/debug $(TARGET)/packages-test || true
+	$(SUDO) tests/packages/check.sh $(TARGET)/packages-test
 
 check: build-tools check-tools ## Formatting, lints and docs
 	$(CARGO) fmt --check
@@ -45,13 +52,19 @@ bench: build-tools bench-tools ## What recording costs, beside other recorders; 
 	$(SUDO) tests/bench/samples.py $(TARGET)/release
 	$(SUDO) tests/bench/start.py $(TARGET)/release
 
-soak: build-tools ## A thousand kills of the recorder at random moments
-	$(CARGO) build --workspace
-	WHENCE_KILLS=1000 $(CARGO) test --workspace --test live -- a_recorder_killed_at_any_moment
+soak: build-tools ## An hour of mixed load, and a thousand kills of the recorder at random moments
+	$(CARGO) build --workspace --all-targets
+	WHENCE_SOAK=$${WHENCE_SOAK:-3600} $(CARGO) test --workspace --test live -- after_a_long_time
+	WHENCE_KILLS=$${WHENCE_KILLS:-1000} $(CARGO) test --workspace --test live -- a_recorder_killed_at_any_moment
 
 pages: ## Man pages and completions of both programs, into dist/pages
-	$(CARGO) run --quiet -p whence-recorder --example record_pages -- dist/pages
 	$(CARGO) run --quiet -p whence-analyzer --example analyzer_pages -- dist/pages
+# Last: the analyzer has a page of that name too, for the command that leads to it.
+	$(CARGO) run --quiet -p whence-recorder --example record_pages -- dist/pages
+
+deb: build-tools deb-tools pages ## Debian packages of both programs, into target/packages
+	$(CARGO) build --release -p whence-recorder -p whence-analyzer
+	dist/deb.sh $(TARGET)/release $(TARGET)/packages
 
 bless: ## Writes what is made from definitions anew
 	BLESS=1 $(CARGO) test -p whence-schemas --test tables_page
@@ -59,6 +72,10 @@ bless: ## Writes what is made from definitions anew
 
 build-tools:
 	@tests/install.sh $(BUILD_PACKAGES)
+
+deb-tools:
+	@command -v cargo-deb >/dev/null || \
+		$(CARGO) install --quiet --locked --version $(CARGO_DEB) --root $(TARGET)/tools cargo-deb
 
 # Without them, tests that need other engines are skipped and say so.
 test-tools:
@@ -68,6 +85,7 @@ test-tools:
 		$(PYTHON) -m pip install --quiet duckdb pandas pyarrow || \
 		echo "duckdb, pandas and pyarrow cannot be had for python"
 	@tests/readers/install.sh $(PYTHON)
+	@$(MAKE) --no-print-directory deb-tools || echo "cargo-deb cannot be had"
 
 check-tools:
 	@tests/install.sh $(CHECK_PACKAGES)

@@ -4,7 +4,7 @@
 # skipped where it cannot run.
 set -euo pipefail
 
-debs=$(realpath "$1")
+debs=$1
 mirror=${WHENCE_MIRROR:-http://deb.debian.org/debian}
 skip() {
     echo "skipped the packages: $1"
@@ -12,6 +12,7 @@ skip() {
 }
 
 [ "$(id -u)" = 0 ] || skip "run as root"
+compgen -G "$debs/*.deb" >/dev/null || skip "there are none; cargo-deb makes them"
 command -v debootstrap >/dev/null || skip "debootstrap is not installed"
 unshare --mount true 2>/dev/null || skip "no mount namespace can be made here"
 
@@ -36,19 +37,23 @@ fails() { echo "packages: $1"; exit 1; }
 inside sh -c 'dpkg --install /tmp/*.deb' >/dev/null
 inside whence --version
 inside whence-record --version
+# What a small Debian leaves out is listed all the same.
+installed=$(inside dpkg --listfiles whence whence-record)
 for file in lib/systemd/system/whence-record.service lib/sysusers.d/whence.conf \
     lib/tmpfiles.d/whence.conf share/man/man1/whence-record.1.gz share/man/man1/whence.1.gz \
     share/man/man1/whence-recover.1.gz share/man/man1/whence-replay.1.gz \
     share/man/man1/whence-who.1.gz share/bash-completion/completions/whence \
     share/bash-completion/completions/whence-record; do
-    # What a container leaves out is listed all the same.
-    inside sh -c 'cat /var/lib/dpkg/info/whence*.list' | grep -qx "/usr/$file" ||
-        fails "no /usr/$file"
+    grep -qx "/usr/$file" <<<"$installed" || fails "no /usr/$file"
 done
+page=$(inside zcat /usr/share/man/man1/whence-record.1.gz)
+case $page in *flight*) ;; *) fails "whence-record.1 is not of the recorder" ;; esac
 inside whence-record --doctor | tail -n 1
 inside whence record --output /tmp/x.whence -- /bin/sh -c '/bin/ls / >/dev/null; /bin/true'
-inside whence info -i /tmp/x.whence | grep -q "nothing was lost" || fails "something was lost"
-inside whence who '^ls$' -i /tmp/x.whence | grep -q "ls: 1 run" || fails "ls is not found"
+info=$(inside whence info -i /tmp/x.whence)
+grep -q "nothing was lost" <<<"$info" || fails "something was lost: $info"
+who=$(inside whence who '^ls$' -i /tmp/x.whence)
+grep -q ': 1 run$' <<<"$who" || fails "ls is not found: $who"
 inside dpkg --purge whence whence-record >/dev/null
 left=$(inside sh -c 'ls -d /usr/bin/whence* /etc/default/whence* 2>/dev/null || true')
 [ -z "$left" ] || fails "$left is left"
