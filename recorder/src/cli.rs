@@ -163,6 +163,10 @@ pub struct Args {
 /// Memory that the recorder may take beside the rings.
 const OWN_MEMORY: u64 = 96 << 20;
 
+/// Memory that the kernel takes to time waits (`loader`): 16,384 threads, of which
+/// 512 with their stack memory.
+const WAITS_RESIDENT: u64 = 32 << 20;
+
 /// Memory that two rings of this size take, each mapped twice.
 fn rings_resident(kib: u32) -> u64 {
     4 * 1024 * u64::from(kib)
@@ -224,7 +228,7 @@ impl Args {
             include_self: self.include_self,
             bounds: Bounds {
                 max_memory: self.max_memory.unwrap_or(OWN_MEMORY + rings),
-                rings,
+                in_kernel: rings + self.off_cpu.map_or(0, |_| WAITS_RESIDENT),
                 max_size: self.max_size,
                 keep_free: self.keep_free,
             },

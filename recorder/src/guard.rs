@@ -28,8 +28,8 @@ const BULKY: [&str; 5] = ["sample", "stack", "frame", "symbol", "mapping"];
 pub struct Bounds {
     /// Most bytes of memory, the rings included.
     pub max_memory: u64,
-    /// Bytes that the rings take.
-    pub rings: u64,
+    /// Bytes that the rings take, and what times waits in the kernel.
+    pub in_kernel: u64,
     /// Most bytes on disk.
     pub max_size: Option<u64>,
     /// Bytes of the disk that are left free.
@@ -65,7 +65,7 @@ impl Guard {
     /// Looks at memory, after some events. What can be found again is forgotten
     /// first; if that is not enough, bulky streams are held back.
     pub fn watch_memory(&mut self, pipeline: &mut Pipeline, manifest: &mut Manifest) {
-        let used = || memory::own_bytes() + self.bounds.rings;
+        let used = || memory::own_bytes() + self.bounds.in_kernel;
         let level = || memory::level(used(), self.bounds.max_memory);
         match level() {
             memory::Level::High => {

@@ -50,7 +50,8 @@ pub struct Plan {
 }
 
 /// Threads whose waits are timed at once, and how many of these with memory to
-/// unwind from: 18 MiB and 8 MiB in the kernel, only if waits are recorded.
+/// unwind from: 22 MiB and 8 MiB in the kernel, only if waits are recorded. They
+/// count in `--max-memory`.
 const WAITS: u32 = 16_384;
 const WAITS_WITH_MEMORY: u32 = 512;
 

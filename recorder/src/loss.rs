@@ -93,11 +93,12 @@ impl Losses {
         self.left_out = factor.saturating_sub(1);
     }
 
-    /// Stacks that have found no room in the rings so far.
+    /// Stacks so far, and those of them that have found no room in the rings.
     #[must_use]
-    pub fn stacks_without_room(&self) -> u64 {
-        let of = |stream: usize| self.counters[stream].iter().map(|c| c.ring_full);
-        [SAMPLE, PROBE, WAIT].into_iter().flat_map(of).sum()
+    pub fn stacks(&self) -> (u64, u64) {
+        let all = [SAMPLE, PROBE, WAIT].map(|stream| &self.counters[stream]);
+        let sum = all.into_iter().flatten();
+        sum.fold((0, 0), |sum, c| (sum.0 + c.generated, sum.1 + c.ring_full))
     }
 
     /// Takes how often a program was not run since it was running already.
@@ -239,7 +240,7 @@ mod tests {
         losses.slow_sampling(4);
         losses.take(SAMPLE, vec![counter(110, 2)], 200, &mut rows);
         assert_eq!(losses.totals()["sample"], 30 + 2);
-        assert_eq!(losses.stacks_without_room(), 2);
+        assert_eq!(losses.stacks(), (110, 2));
         losses.slow_sampling(1);
         losses.take(SAMPLE, vec![counter(120, 2)], 300, &mut rows);
         assert_eq!(losses.totals()["sample"], 30 + 2);

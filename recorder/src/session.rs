@@ -54,7 +54,7 @@ use crate::{clock, directory, flight, host, memory, probes};
 const TICK: Duration = Duration::from_secs(1);
 /// How often signals and the command are looked at.
 const POLL: Duration = Duration::from_millis(50);
-/// Memory that is needed beside the rings at the least.
+/// Memory that is needed beside that in the kernel at the least.
 const LEAST_MEMORY: u64 = 32 << 20;
 
 /// Requests to end, set by signals.
@@ -114,8 +114,8 @@ struct Session {
     losses: Losses,
     overhead: Overhead,
     pace: Pace,
-    /// Stacks that have found no room in the rings so far.
-    ring_full: u64,
+    /// Stacks until the last interval, and those without room in the rings.
+    stacks: (u64, u64),
     progress: Progress,
     guard: Guard,
     parts: Option<parts::Parts>,
@@ -141,12 +141,13 @@ impl Session {
             let exists = Path::new(&format!("/proc/{pid}")).exists();
             anyhow::ensure!(exists, "there is no process {pid}");
         }
-        let rings = config.bounds.rings;
+        let in_kernel = config.bounds.in_kernel;
         anyhow::ensure!(
-            config.bounds.max_memory >= rings + LEAST_MEMORY,
-            "the rings alone take {} MB: raise --max-memory to {} MB, or lower --ring",
-            rings >> 20,
-            (rings + LEAST_MEMORY) >> 20
+            config.bounds.max_memory >= in_kernel + LEAST_MEMORY,
+            "the rings, and what times waits, take {} MB: raise --max-memory to {} MB, or \
+             lower --ring",
+            in_kernel >> 20,
+            (in_kernel + LEAST_MEMORY) >> 20
         );
         let btf = Btf::from_vmlinux().context(NO_BTF)?;
         let plan = Plan {
@@ -209,7 +210,7 @@ impl Session {
             losses: Losses::new(now_ns),
             overhead: Overhead::new(now_ns),
             pace: Pace::new(config.max_cpu_percent),
-            ring_full: 0,
+            stacks: (0, 0),
             progress: Progress::new(config.print),
             guard: Guard::new(&config.output, config.bounds),
             parts: config.flight_recorder.map(parts::Parts::new),
