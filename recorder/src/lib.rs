@@ -3,8 +3,9 @@
 //! Data flows one way: [`ring`] copies records out of the kernel, [`decode`]
 //! reads them, [`pipeline`] makes rows of them with what [`processes`] and
 //! [`stacks`] know, [`sink`] writes segments. [`session`] is the only module
-//! that knows all parts, and [`guard`] keeps them within bounds; [`loader`], [`ring`], [`sampler`] and [`command`] are
-//! the only ones that touch the kernel unsafely.
+//! that knows all parts; [`guard`] keeps them within bounds of memory and disk,
+//! [`pace`] within one of CPU time. [`loader`], [`ring`], [`sampler`] and [`command`]
+//! are the only ones that touch the kernel unsafely.
 //!
 //! Adding a probe: a mechanism in [`probes`] and its program in the `bpf`
 //! crate. Adding a column: its table in `schemas`, its value in [`pipeline`].

@@ -137,18 +137,7 @@ impl Session {
         command: Option<&Command>,
     ) -> anyhow::Result<(Self, Receiver<Chunk>)> {
         check_host()?;
-        for pid in &config.pids {
-            let exists = Path::new(&format!("/proc/{pid}")).exists();
-            anyhow::ensure!(exists, "there is no process {pid}");
-        }
-        let in_kernel = config.bounds.in_kernel;
-        anyhow::ensure!(
-            config.bounds.max_memory >= in_kernel + LEAST_MEMORY,
-            "the rings, and what times waits, take {} MB: raise --max-memory to {} MB, or \
-             lower --ring",
-            in_kernel >> 20,
-            (in_kernel + LEAST_MEMORY) >> 20
-        );
+        check_config(config)?;
         let btf = Btf::from_vmlinux().context(NO_BTF)?;
         let plan = Plan {
             life_bytes: config.ring_bytes,
@@ -420,6 +409,23 @@ fn existing(dir: &Path) -> String {
         "failed to begin a recording in {}; choose another place with --output",
         dir.display()
     )
+}
+
+/// Whether there is what was asked for, within the bounds that were given.
+fn check_config(config: &Config) -> anyhow::Result<()> {
+    for pid in &config.pids {
+        let exists = Path::new(&format!("/proc/{pid}")).exists();
+        anyhow::ensure!(exists, "there is no process {pid}");
+    }
+    let in_kernel = config.bounds.in_kernel;
+    anyhow::ensure!(
+        config.bounds.max_memory >= in_kernel + LEAST_MEMORY,
+        "the rings, and what times waits, take {} MB: raise --max-memory to {} MB, or \
+         lower --ring",
+        in_kernel >> 20,
+        (in_kernel + LEAST_MEMORY) >> 20
+    );
+    Ok(())
 }
 
 fn check_host() -> anyhow::Result<()> {
