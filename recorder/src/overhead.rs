@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use whence_schemas::overhead;
 
+use crate::config::Unwind;
 use crate::loader::ProgramStats;
 use crate::{clock, memory};
 
@@ -13,7 +14,7 @@ use crate::{clock, memory};
 pub struct Sampling {
     /// Events between CPU samples; `None` if there are none.
     pub period: Option<u64>,
-    /// Pieces of user stack memory that are taken per CPU and tenth of a second.
+    /// Bytes of user stack memory that are taken per CPU and tenth of a second.
     pub memory_budget: u64,
 }
 
@@ -67,7 +68,9 @@ impl Overhead {
             bytes_written: Some(bytes.saturating_sub(self.bytes).cast_signed()),
             rss_bytes: Some(memory::resident_bytes().cast_signed()),
             sample_period: sampling.period.map(u64::cast_signed),
-            memory_budget: Some(sampling.memory_budget.cast_signed()),
+            memory_budget_bytes: Some(sampling.memory_budget)
+                .filter(|bytes| *bytes != Unwind::WHATEVER_IT_COSTS)
+                .map(u64::cast_signed),
         });
         for program in programs {
             let now = (program.run_ns, program.runs);

@@ -5,6 +5,7 @@ use whence_schemas::clock as clock_table;
 
 use super::Session;
 use crate::clock;
+use crate::config::Unwind;
 use crate::loss::STREAMS;
 use crate::overhead::Sampling;
 use crate::pace::Usage;

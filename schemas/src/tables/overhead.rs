@@ -20,7 +20,7 @@ crate::table! {
         rss_bytes: Opt<I64> = Dict,
         /// Of the recorder: events between CPU samples in the interval, and so the weight of each; NULL without CPU samples. It is longer than was asked for while sampling is slowed down.
         sample_period: Opt<I64> = Dict,
-        /// Of the recorder: pieces of user stack memory that were allowed per CPU and tenth of a second; beyond, user paths follow frame pointers.
-        memory_budget: Opt<I64> = Dict,
+        /// Of the recorder: bytes of user stack memory that were allowed per CPU and tenth of a second; beyond, user paths follow frame pointers; NULL without a bound.
+        memory_budget_bytes: Opt<I64> = Dict,
     }
 }
