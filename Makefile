@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
 BUILD_PACKAGES := clang libelf-dev zlib1g-dev pkg-config gcc libc6-dev
-TEST_PACKAGES := strace gawk procps python3-venv chromium chromium-driver binutils golang-1.19-go systemtap-sdt-dev e2fsprogs
+TEST_PACKAGES := strace gawk procps python3-venv chromium chromium-driver binutils golang-1.19-go systemtap-sdt-dev e2fsprogs qemu-system-x86 busybox-static cpio gdb linux-perf
 CHECK_PACKAGES := clang-format
 BENCH_PACKAGES := linux-perf bpftrace strace
 PYTHON := $(TARGET)/venv/bin/python3

@@ -50,6 +50,7 @@ pub struct Losses {
     misses: BTreeMap<String, u64>,
     untracked: u64,
     untimed: u64,
+    throttled: BTreeMap<u32, u64>,
     totals: BTreeMap<&'static str, u64>,
 }
 
@@ -63,6 +64,7 @@ impl Losses {
             misses: BTreeMap::new(),
             untracked: 0,
             untimed: 0,
+            throttled: BTreeMap::new(),
             totals: BTreeMap::new(),
         }
     }
@@ -110,6 +112,16 @@ impl Losses {
         let count = now.saturating_sub(self.untimed);
         self.untimed = now;
         self.push("off-cpu", "map full", None, count, now_ns, rows);
+    }
+
+    /// Takes how many samples the kernel has not taken, by CPU.
+    pub fn take_throttled(&mut self, now: &[(u32, u64)], now_ns: i64, rows: &mut loss::Builder) {
+        for (cpu, total) in now {
+            let before = self.throttled.insert(*cpu, *total).unwrap_or(0);
+            let count = total.saturating_sub(before);
+            let cpu = Some(cpu.cast_signed());
+            self.push("sample", "throttled", cpu, count, now_ns, rows);
+        }
     }
 
     /// Ends the interval.

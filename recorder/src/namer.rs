@@ -1,5 +1,6 @@
-//! Names user functions from the symbol tables of their files, on a thread of its
-//! own: a large file takes seconds, and recording must not wait for it.
+//! Names user functions from the symbol tables of their files, or from what has made
+//! them, on a thread of its own: a large file takes seconds, and recording must not
+//! wait for it.
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
@@ -11,7 +12,7 @@ use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{Input, Symbolizer};
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::privilege;
+use crate::{jit, privilege};
 
 /// A frame that waits for its name.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,8 @@ pub struct Frame {
     pub offset: u64,
     /// When it was first seen.
     pub first_ns: i64,
+    /// Whether its process has made the code: the file has names only.
+    pub of_jit: bool,
 }
 
 /// Frames of one file.
@@ -95,6 +98,9 @@ impl Namer {
 /// The names of the functions at these places of a file, as far as they have any.
 fn functions(request: &Request) -> Vec<Option<String>> {
     let offsets: Vec<u64> = request.frames.iter().map(|f| f.offset).collect();
+    if request.frames.first().is_some_and(|frame| frame.of_jit) {
+        return jit::functions(&request.file, &offsets);
+    }
     let mut elf = Elf::new(format!("/proc/self/fd/{}", request.file.as_raw_fd()));
     // Symbol tables only: names are the same, at a hundredth of the memory.
     elf.debug_syms = false;
@@ -132,6 +138,7 @@ mod tests {
             frame_id: 7,
             offset: address - mapping.start + mapping.offset,
             first_ns: 0,
+            of_jit: false,
         };
         let mut namer = Namer::start().unwrap();
         namer.ask(mapping.module.file().unwrap(), vec![frame]);

@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::{AsRawFd as _, IntoRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _};
 
 use anyhow::Context as _;
 use libbpf_rs::{Link, ProgramMut};
 use libbpf_sys as sys;
 
+use crate::clock;
 use crate::perf::Event;
+use crate::throttle::Throttle;
 
 /// What is counted, and after how many a sample is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Counter {
     pub event: &'static str,
     /// Events between samples: nanoseconds for `cpu-clock`.
     pub period: u64,
+    /// Samples per second and CPU while it runs.
+    hz: u32,
     perf: Event,
 }
 
@@ -37,6 +41,7 @@ impl Counter {
             Self {
                 event,
                 period,
+                hz,
                 perf,
             }
         };
@@ -54,6 +59,10 @@ impl Counter {
 pub struct Sampler {
     counter: Counter,
     links: BTreeMap<u32, Link>,
+    /// What the kernel tells of each counter, where it can be read.
+    throttles: BTreeMap<u32, Throttle>,
+    /// Samples that were not taken, by CPU, and the part of one that is left over.
+    throttled: BTreeMap<u32, (u64, u64)>,
 }
 
 impl Sampler {
@@ -69,6 +78,8 @@ impl Sampler {
         let mut this = Self {
             counter: *counter,
             links: BTreeMap::new(),
+            throttles: BTreeMap::new(),
+            throttled: BTreeMap::new(),
         };
         cpus.iter().try_for_each(|cpu| this.attach(*cpu, program))?;
         Ok(this)
@@ -78,12 +89,34 @@ impl Sampler {
     /// their counters do not come back with them.
     pub fn follow(&mut self, cpus: &[u32], program: &ProgramMut<'_>) {
         self.links.retain(|cpu, _| cpus.contains(cpu));
+        self.throttles.retain(|cpu, _| cpus.contains(cpu));
         for cpu in cpus {
             if !self.links.contains_key(cpu) {
                 // It may have gone again; else it is tried once more.
                 let _ = self.attach(*cpu, program);
             }
         }
+    }
+
+    /// Samples that the kernel has not taken, by CPU, since the beginning: it lets
+    /// no counter take more of the time than it is told to.
+    pub fn throttled(&mut self) -> Vec<(u32, u64)> {
+        const SECOND_NS: u64 = 1_000_000_000;
+        let now_ns = clock::read().mono_ns.cast_unsigned();
+        for (cpu, throttle) in &mut self.throttles {
+            let (samples, rest) = self.throttled.entry(*cpu).or_default();
+            *rest += throttle.take(now_ns) * u64::from(self.counter.hz);
+            *samples += *rest / SECOND_NS;
+            *rest %= SECOND_NS;
+        }
+        let counts = self.throttled.iter();
+        counts.map(|(cpu, (samples, _))| (*cpu, *samples)).collect()
+    }
+
+    /// CPUs of which it is not known whether samples were left out.
+    #[must_use]
+    pub fn unwatched(&self) -> usize {
+        self.links.len() - self.throttles.len()
     }
 
     fn attach(&mut self, cpu: u32, program: &ProgramMut<'_>) -> anyhow::Result<()> {
@@ -93,6 +126,10 @@ impl Sampler {
             .perf
             .open(cpu)
             .with_context(|| format!("failed to open {event} on cpu {cpu}"))?;
+        // Sampling matters more than to know what was left out.
+        if let Ok(throttle) = Throttle::of(fd.as_fd()) {
+            self.throttles.insert(cpu, throttle);
+        }
         let link = program
             .attach_perf_event(fd.as_raw_fd())
             .with_context(|| format!("failed to sample cpu {cpu}"))?;

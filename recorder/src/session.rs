@@ -6,6 +6,7 @@
 //! emptied after the last program is detached.
 
 mod ending;
+mod limits;
 mod parts;
 
 use std::cell::RefCell;
@@ -168,7 +169,7 @@ impl Session {
         let (reader, chunks) = Reader::start(loaded.rings()?)?;
         let now_ns = clock::boot_ns();
         let symbols = Symbols::read();
-        note_limits(&mut manifest, &symbols, &loaded);
+        limits::note(&mut manifest, &symbols, &loaded);
         let build_id = manifest.kernel.build_id.clone();
         let events: Vec<String> = event_names(&plan);
         let release = &manifest.kernel.release;
@@ -234,14 +235,9 @@ impl Session {
         chunks: &Receiver<Chunk>,
     ) -> anyhow::Result<()> {
         self.loaded.attach_life()?;
-        if !self.loaded.failed_execs {
-            let note = "execs that fail are not recorded: the tracepoints of system calls \
-                        cannot be reached (needs CONFIG_FTRACE_SYSCALLS, and CAP_SYS_ADMIN \
-                        to open tracefs)";
-            self.manifest.notes.push(note.into());
-        }
         self.loaded.snapshot()?;
         self.loaded.attach_stacks(&self.plan, &host::cpus())?;
+        limits::note_attached(&mut self.manifest, &self.loaded);
         self.note_probes();
         self.confine();
         if let Some(command) = &mut command {
@@ -354,6 +350,8 @@ impl Session {
             .take_untracked(self.loaded.untracked(), now_ns, rows);
         self.losses
             .take_untimed(self.loaded.untimed_waits(), now_ns, rows);
+        self.losses
+            .take_throttled(self.loaded.throttled(), now_ns, rows);
         for (index, cause, count) in self.pipeline.valve.take() {
             let (_, stream) = STREAMS[index];
             self.losses.take_held(stream, cause, count, now_ns, rows);
@@ -472,20 +470,6 @@ impl Session {
             Some(status) => Outcome::Command(status),
             None => Outcome::Complete,
         }
-    }
-}
-
-/// Says what this host does not allow to record.
-fn note_limits(manifest: &mut Manifest, symbols: &Symbols, loaded: &Loaded) {
-    if symbols.is_empty() {
-        let note = "kernel functions have no names: /proc/kallsyms shows no addresses \
-                    (needs CAP_SYSLOG or kernel.kptr_restrict=0)";
-        manifest.notes.push(note.into());
-    }
-    if !loaded.caller_stacks {
-        let note = "execs have no stacks of their callers: this kernel has no \
-                    tracepoint sched_prepare_exec";
-        manifest.notes.push(note.into());
     }
 }
 
