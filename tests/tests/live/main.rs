@@ -17,6 +17,7 @@ mod loss;
 mod places;
 mod privilege;
 mod probes;
+mod proof;
 mod queries;
 mod redact;
 mod stacks;
@@ -57,6 +58,7 @@ fn main() {
         queries::TESTS,
         redact::TESTS,
         probes::TESTS,
+        proof::TESTS,
         before::TESTS,
         filters::TESTS,
         surroundings::TESTS,
