@@ -14,7 +14,7 @@ CHECK_PACKAGES := clang-format
 BENCH_PACKAGES := linux-perf bpftrace strace
 PYTHON := $(TARGET)/venv/bin/python3
 
-.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak pages
+.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak pages verifier
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,10 @@ bench: build-tools bench-tools ## What recording costs, beside other recorders; 
 soak: build-tools ## A thousand kills of the recorder at random moments
 	$(CARGO) build --workspace
 	WHENCE_KILLS=1000 $(CARGO) test --workspace --test live -- a_recorder_killed_at_any_moment
+
+verifier: build-tools test-tools ## What BPF programs cost the verifiers of two kernels, compared with what is kept (BLESS=1 keeps it)
+	$(CARGO) build --workspace --all-targets
+	$(CARGO) test --workspace --test live --test vm -- for_the_verifier
 
 pages: ## Man pages and completions of both programs, into dist/pages
 	$(CARGO) run --quiet -p whence-recorder --example record_pages -- dist/pages

@@ -49,6 +49,17 @@ pub fn find_in(folder: &Path) {
     *state() = State::Made(notes, folder.to_owned());
 }
 
+/// The folder of what was made.
+///
+/// # Errors
+/// If nothing is, yet.
+pub fn folder() -> io::Result<PathBuf> {
+    match &*state() {
+        State::Made(_, folder) => Ok(folder.clone()),
+        _ => Err(io::Error::other("nothing is made elsewhere")),
+    }
+}
+
 /// The recording that is asked for; `None` if it is to be made here.
 pub(crate) fn take(words: &[&str]) -> Option<io::Result<Recording>> {
     let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();

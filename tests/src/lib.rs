@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 pub mod elsewhere;
 mod harness;
+pub mod verifier;
 
 pub use harness::{Test, test};
 

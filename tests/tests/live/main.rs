@@ -24,6 +24,7 @@ mod stacks;
 mod stories;
 mod surroundings;
 mod symbolize;
+mod verifier;
 mod waits;
 mod ways;
 
@@ -64,6 +65,7 @@ fn main() {
         surroundings::TESTS,
         crash::TESTS,
         symbolize::TESTS,
+        verifier::TESTS,
         flight::TESTS,
         privilege::TESTS,
     ];

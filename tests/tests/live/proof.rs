@@ -144,16 +144,26 @@ fn path_of_stop(recording: &Recording) -> Result<Vec<i64>, Failed> {
            SELECT user_stack_id FROM sample WHERE event = 'off-cpu' AND comm = 'program' \
            AND stack_text(kernel_stack_id) LIKE '%get_signal%')",
     )?;
-    equal!(stacks.len(), 1);
-    equal!(stacks[0]["unwinder"], "dwarf");
-    let frames = recording.query("SELECT frame_id, address FROM frame")?;
+    let whole = stacks.len() == 1 && stacks[0]["unwinder"] == "dwarf";
+    ensure!(whole, "{stacks:?}");
+    // A frame keeps the address that was seen first: here that of the shell.
+    let frames = recording.query(
+        "SELECT f.frame_id, f.offset - m.file_offset + m.start_address AS address \
+         FROM frame f JOIN mapping m ON m.module = f.module \
+           AND f.offset >= m.file_offset \
+           AND f.offset < m.file_offset + m.end_address - m.start_address \
+         WHERE m.upid IN (SELECT upid FROM process WHERE comm = 'program')",
+    )?;
     let number = |value: &serde_json::Value| value.as_i64().unwrap_or(0);
     let addresses: HashMap<i64, i64> = frames
         .iter()
         .map(|row| (number(&row["frame_id"]), number(&row["address"])))
         .collect();
     let ids = stacks[0]["frame_ids"].as_array().ok_or("no frames")?;
-    Ok(ids.iter().map(|id| addresses[&number(id)]).collect())
+    Ok(ids
+        .iter()
+        .map(|id| addresses.get(&number(id)).copied().unwrap_or(0))
+        .collect())
 }
 
 /// The same load, once under each, and both find the same functions at the top with

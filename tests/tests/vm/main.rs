@@ -119,7 +119,11 @@ fn main() -> ExitCode {
         eprintln!("skipped the tests against a second kernel: {reason}");
     }
     elsewhere::note();
-    for test in tests() {
+    let wanted = |test: &&Test| match &arguments.filter {
+        Some(filter) => test.name.contains(filter.as_str()),
+        None => true,
+    };
+    for test in tests().into_iter().filter(wanted) {
         // It ends where it would record.
         let _ = (test.run)();
     }

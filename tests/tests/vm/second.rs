@@ -1,7 +1,7 @@
 //! What is recorded on a kernel that lacks what newer ones have.
 
 use libtest_mimic::Failed;
-use whence_tests::{record, workload};
+use whence_tests::{elsewhere, record, verifier, workload};
 
 use super::{Test, ensure, equal, test};
 
@@ -12,6 +12,10 @@ pub(super) const TESTS: &[Test] = &[
     ),
     test("every_exec_of_a_storm_is_there_on_an_older_kernel", storm),
     test("waits_are_recorded_on_an_older_kernel", waits),
+    test(
+        "no_program_has_grown_for_the_verifier_of_an_older_kernel",
+        grown,
+    ),
 ];
 
 const RUNS: usize = 60;
@@ -67,4 +71,10 @@ fn waits() -> Result<(), Failed> {
     let kernel = rows[0]["kernel"].as_str().unwrap_or_default();
     ensure!(kernel.contains("nanosleep"), "{kernel}");
     Ok(())
+}
+
+fn grown() -> Result<(), Failed> {
+    let folder = elsewhere::folder()?;
+    let table = std::fs::read_to_string(folder.join("verifier"))?;
+    verifier::compare(&std::fs::read_to_string(folder.join("release"))?, &table)
 }
