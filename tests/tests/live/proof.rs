@@ -68,14 +68,15 @@ fn compiled(source: &str, dir: &TempDir, options: &[&str]) -> Result<PathBuf, Fa
 }
 
 /// Stops the program where it stays, asks the debugger, and lets it go on: that
-/// ends a wait, which has the path.
+/// ends a wait, which has the path. With debug information the debugger would add
+/// functions that have left by a jump, and are not on the stack.
 const SCRIPT: &str = r#"
 "$1" "$2" "$3/there" & pid=$!
 until [ -e "$3/there" ]; do sleep 0.05; done
 sleep 0.3
 kill -STOP $pid
 sleep 0.2
-gdb -nx -batch -ex "set print frame-info location-and-address" \
+gdb -nx -batch -iex "set debug-file-directory $3" -ex "set print frame-info location-and-address" \
     -ex 'printf "sp 0x%lx\n", $sp' -ex bt -p $pid 2>"$3/said"
 sleep 0.2
 kill -CONT $pid
