@@ -144,9 +144,10 @@ impl Modules {
         // One file of an odd name must not hide the others.
         let text = fs::read(format!("/proc/{pid}/maps")).ok()?;
         let text = String::from_utf8_lossy(&text);
+        let mut made = None;
         let mappings = text
             .lines()
-            .filter_map(|line| self.mapping(pid, line))
+            .filter_map(|line| self.mapping(pid, line, &mut made))
             .collect();
         // Asked after reading: it may have executed another program meanwhile.
         let runs = fs::read_link(format!("/proc/{pid}/exe")).ok();
@@ -158,8 +159,9 @@ impl Modules {
         same.then_some(mappings)
     }
 
-    /// One line of `/proc/PID/maps` (proc_pid_maps(5)), if it is executable.
-    fn mapping(&mut self, pid: u32, line: &str) -> Option<Mapping> {
+    /// One line of `/proc/PID/maps` (proc_pid_maps(5)), if it is executable; all code
+    /// that the process has `made` itself is of one module.
+    fn mapping(&mut self, pid: u32, line: &str, made: &mut Option<Rc<Module>>) -> Option<Mapping> {
         let mut fields = line.splitn(6, ' ');
         let range = fields.next()?;
         let (start, end) = range.split_once('-')?;
@@ -187,7 +189,10 @@ impl Modules {
                 if inode == 0 { 0 } else { offset },
             ),
             // Its addresses are all that its maker has told of.
-            false => (self.made_by(pid)?, start),
+            false => {
+                *made = made.take().or_else(|| self.made_by(pid));
+                (made.clone()?, start)
+            }
         };
         Some(Mapping {
             start,

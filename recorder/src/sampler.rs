@@ -127,15 +127,15 @@ impl Sampler {
             .open(cpu)
             .with_context(|| format!("failed to open {event} on cpu {cpu}"))?;
         // Sampling matters more than to know what was left out.
-        if let Ok(throttle) = Throttle::of(fd.as_fd()) {
-            self.throttles.insert(cpu, throttle);
-        }
+        let throttle = Throttle::of(fd.as_fd()).ok();
         let link = program
             .attach_perf_event(fd.as_raw_fd())
             .with_context(|| format!("failed to sample cpu {cpu}"))?;
         // The link has taken the descriptor over and closes it.
         let _ = fd.into_raw_fd();
         self.links.insert(cpu, link);
+        self.throttles
+            .extend(throttle.map(|throttle| (cpu, throttle)));
         Ok(())
     }
 }

@@ -160,6 +160,7 @@ impl Stacks {
         self.known_stacks = HashSet::new();
         self.known_frames = HashSet::new();
         self.names = HashMap::new();
+        self.unnamed_jit = HashMap::new();
         self.unwind_cache = Cache::default();
         self.modules = Modules::default();
     }

@@ -21,7 +21,7 @@ for program in whence-record whence-workload examples/verifier; do
     strip -o "$root$programs/$program" "$programs/$program"
     ldd "$programs/$program" | grep -o '/[^ ]*' | while read -r library; do
         mkdir -p "$root$(dirname "$library")"
-        cp -nL "$library" "$root$library"
+        [ -e "$root$library" ] || cp -L "$library" "$root$library"
     done
 done
 (cd "$root" && find . | cpio --quiet -o -H newc) >"$dir/initramfs"

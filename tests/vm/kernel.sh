@@ -19,6 +19,7 @@ if [ -z "$package" ] || ! apt-cache show "$package" >/dev/null 2>&1; then
     package=$(ls -t "$cache" 2>/dev/null | head -1)
 fi
 [ -n "$package" ] || fail "the package manager knows no linux-image-amd64"
+[[ $package == linux-image-6.1.* ]] || fail "the second kernel is 6.1, and here is $package"
 kernel=$cache/$package
 if [ ! -e "$kernel/vmlinuz" ]; then
     mkdir -p "$cache"
