@@ -36,6 +36,11 @@ pub(super) const TESTS: &[Test] = &[
         || as_in_gdb("made", &["-fPIE", "-pie"]),
     ),
     Test {
+        name: "the_function_that_started_a_program_is_known_through_libc",
+        obstacle: || missing(&["gcc"]),
+        run: spawns,
+    },
+    Test {
         name: "shares_are_those_that_perf_finds",
         obstacle: || missing(&["gcc", "perf"]),
         run: as_in_perf,
@@ -256,6 +261,24 @@ fn made_names() -> Result<(), Failed> {
             named.iter().all(|row| row["module"] == "[jit]"),
             "{named:?}"
         );
+    }
+    Ok(())
+}
+
+/// The C library's ways to start a program have no frame pointers.
+fn spawns() -> Result<(), Failed> {
+    let dir = TempDir::new()?;
+    let program = compiled("spawns.c", &dir, &["-fomit-frame-pointer"])?;
+    let recording = record(&["--sample", "0", "--unwind", "dwarf"], &[program])?;
+    let paths = recording.query(
+        "SELECT stack_text(f.user_stack_id) AS path FROM fork f \
+         JOIN process p ON p.upid = f.parent_upid WHERE p.comm = 'program' ORDER BY f.ts_ns",
+    )?;
+    let ways = ["by_fork", "by_posix_spawn", "by_system", "by_popen"];
+    equal!(paths.len(), ways.len());
+    for (row, way) in paths.iter().zip(ways) {
+        let path = row["path"].as_str().unwrap_or_default();
+        ensure!(path.contains(&format!("main;{way};")), "{way}: {path}");
     }
     Ok(())
 }
