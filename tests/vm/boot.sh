@@ -28,7 +28,7 @@ done
 truncate -s 64M "$dir/read.img" "$dir/result.img"
 
 # Where the processors are busy with others it takes its time.
-timeout "${WHENCE_VM_SECONDS:-1200}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max \
+timeout "${WHENCE_VM_SECONDS:-1800}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max \
     -smp 2 -m 1024 -nodefaults -display none -no-reboot -serial file:"$output/console.log" \
     -kernel "$kernel/vmlinuz" -initrd "$dir/initramfs" \
     -append "console=ttyS0 panic=-1 quiet no_timer_check" \
