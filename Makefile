@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
 BUILD_PACKAGES := clang libelf-dev zlib1g-dev pkg-config gcc libc6-dev
-TEST_PACKAGES := debootstrap strace gawk procps python3-venv chromium chromium-driver binutils golang-1.19-go systemtap-sdt-dev e2fsprogs
+TEST_PACKAGES := debootstrap strace gawk procps python3-venv chromium chromium-driver binutils golang-1.19-go systemtap-sdt-dev e2fsprogs qemu-system-x86 busybox-static cpio gdb linux-perf
 CHECK_PACKAGES := clang-format
 BENCH_PACKAGES := linux-perf bpftrace strace
 PYTHON := $(TARGET)/venv/bin/python3
@@ -17,7 +17,7 @@ PYTHON := $(TARGET)/venv/bin/python3
 CARGO_DEB := 3.8.0
 export PATH := $(abspath $(TARGET))/tools/bin:$(PATH)
 
-.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak pages deb deb-tools
+.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak pages deb deb-tools verifier
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,10 @@ soak: build-tools ## An hour of mixed load, and a thousand kills of the recorder
 	$(CARGO) build --workspace --all-targets
 	WHENCE_SOAK=$${WHENCE_SOAK:-3600} $(CARGO) test --workspace --test live -- after_a_long_time
 	WHENCE_KILLS=$${WHENCE_KILLS:-1000} $(CARGO) test --workspace --test live -- a_recorder_killed_at_any_moment
+
+verifier: build-tools test-tools ## What BPF programs cost the verifiers of two kernels, compared with what is kept (BLESS=1 keeps it)
+	$(CARGO) build --workspace --all-targets
+	$(CARGO) test --workspace --test live --test vm -- for_the_verifier
 
 pages: ## Man pages and completions of both programs, into dist/pages
 	$(CARGO) run --quiet -p whence-analyzer --example analyzer_pages -- dist/pages

@@ -54,8 +54,9 @@ static long read_string(u32 i, struct string_walk *walk)
 		at = FAILED_ARGV;
 	n = bpf_probe_read_user_str(out->argv + at, WIRE_PATH, (void *)walk->string);
 	if (n <= 0) {
-		/* Its place is kept, by an empty string. */
-		out->unread++;
+		/* Its place is kept, by an empty string; of one that is empty, older
+		 * kernels give 0. */
+		out->unread += n < 0;
 		walk->string = 0;
 		n = 1;
 		out->argv[at] = 0;

@@ -25,13 +25,14 @@ int BPF_PROG(on_fork, struct task_struct *child, u64 clone_flags)
 	if (!is_recorded_or_adopted(parent))
 		return 0;
 	track_child(child->tgid);
-	fill_header(&scratch->fork.header, WIRE_FORK, counter);
 	fill_process(&scratch->fork.parent, parent);
 	fill_process(&scratch->fork.child, child);
 	scratch->fork.flags = clone_flags;
 	fill_comm(scratch->fork.comm, child);
 	bytes = read_user_stack(ctx, parent, &scratch->stacks, 0, &scratch->fork.user,
 				true);
+	/* Later than the mappings told for it: records are read in order of time. */
+	fill_header(&scratch->fork.header, WIRE_FORK, counter);
 	output(&life, scratch, record_bytes(sizeof(scratch->fork), bytes), counter);
 	return 0;
 }
@@ -51,7 +52,6 @@ static __always_inline void output_caller(void *ctx, struct task_struct *task,
 
 	if (!counter)
 		return;
-	fill_header(&caller->header, WIRE_CALLER, counter);
 	caller->reserved = 0;
 	fill_process(&caller->process, task);
 	caller->kernel_stack_bytes = in_stack ? recall_kernel_stack(ctx, task,
@@ -59,6 +59,8 @@ static __always_inline void output_caller(void *ctx, struct task_struct *task,
 					      : read_kernel_stack(ctx, &scratch->stacks);
 	bytes = read_user_stack(ctx, task, &scratch->stacks, caller->kernel_stack_bytes,
 				&caller->user, true);
+	/* Likewise. */
+	fill_header(&caller->header, WIRE_CALLER, counter);
 	output(&life, scratch, record_bytes(sizeof(*caller), bytes), counter);
 }
 

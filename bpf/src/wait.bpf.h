@@ -21,6 +21,8 @@ struct wait {
 	u64 waker_stack[WIRE_WAKER_DEPTH];
 	u32 waker_stack_bytes; /* 0: nobody has ended it, or before it was long */
 	u32 short_waits;       /* since the last long one */
+	u32 slept;	       /* rather than being made to give way */
+	u32 reserved;
 	struct wire_user user;
 	u64 addresses[WIRE_DEPTH + 1];
 };
@@ -90,6 +92,7 @@ static __always_inline void begin_wait(void *ctx, struct task_struct *task)
 	stacks = &slot->wait.stacks;
 	wait->waker_stack_bytes = 0;
 	/* Not when it would go on running if it could. */
+	wait->slept = state != 0;
 	take_memory = state && wait->short_waits < SHORT_WAITS;
 	read_user_stack_if(ctx, task, stacks, 0, &wait->user, false, take_memory);
 	if (wait->user.memory_bytes &&
@@ -171,7 +174,7 @@ static __always_inline void end_wait(struct task_struct *task)
 	if (ns >= min_wait_ns) {
 		wait->short_waits = 0;
 		emit_wait(task, wait, ns);
-	} else {
+	} else if (wait->slept) {
 		wait->short_waits++;
 	}
 	if (wait->user.memory_bytes)

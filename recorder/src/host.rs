@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use libbpf_rs::btf::types::{FuncProto, Ptr, Typedef};
+use libbpf_rs::btf::types::{Func, FuncProto, Ptr, Typedef};
 use libbpf_rs::btf::{Btf, BtfType, ReferencesType as _, TypeId};
 use whence_schemas::manifest::{Host, Kernel};
 
@@ -133,6 +133,12 @@ pub fn tracepoint_arguments(btf: &Btf<'_>, name: &str) -> Option<usize> {
     let function: FuncProto<'_> = btf.type_by_id(pointer.referenced_type_id())?;
     // The first is the tracepoint's own data.
     Some(function.iter().count().saturating_sub(1))
+}
+
+/// Whether the kernel has a function, from its own types.
+#[must_use]
+pub fn has_function(btf: &Btf<'_>, name: &str) -> bool {
+    btf.type_by_name::<Func<'_>>(name).is_some()
 }
 
 /// Names of all tracepoints that the kernel's types know.

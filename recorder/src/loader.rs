@@ -84,11 +84,14 @@ pub struct Loaded {
     // Links before what they are links of.
     links: Vec<Link>,
     sampler: Option<Sampler>,
+    throttled: Vec<(u32, u64)>,
     /// The probes.
     pub probes: ProbeSet,
     skel: RecorderSkel<'static>,
     /// Whether execs come with the stacks of their callers.
     pub caller_stacks: bool,
+    /// Whether processes tell what code they have mapped.
+    pub mappings_told: bool,
     /// Whether execs that fail are recorded.
     pub failed_execs: bool,
 }
@@ -170,9 +173,11 @@ impl Loaded {
         let this = Self {
             links: Vec::new(),
             sampler: None,
+            throttled: Vec::new(),
             probes,
             skel,
             caller_stacks,
+            mappings_told: host::has_function(btf, "bpf_iter_task_vma_new"),
             failed_execs: false,
         };
         this.set_memory_budget(plan.unwind_budget)?;
@@ -296,8 +301,23 @@ impl Loaded {
             .context("failed to set the budget of stack memory")
     }
 
+    /// Samples that the kernel has not taken, by CPU, since the beginning.
+    pub fn throttled(&mut self) -> &[(u32, u64)] {
+        if let Some(sampler) = &mut self.sampler {
+            self.throttled = sampler.throttled();
+        }
+        &self.throttled
+    }
+
+    /// CPUs of which it is not known whether the kernel takes all samples.
+    #[must_use]
+    pub fn unwatched_cpus(&self) -> usize {
+        self.sampler.as_ref().map_or(0, Sampler::unwatched)
+    }
+
     /// Ends all recording; what is on the rings stays there.
     pub fn detach(&mut self) {
+        self.throttled();
         self.sampler = None;
         self.probes.detach();
         self.links.clear();
@@ -419,6 +439,8 @@ pub struct ProgramStats {
     pub runs: u64,
     /// Times it was not run, since it was running on that CPU already.
     pub recursion_misses: u64,
+    /// Instructions that the verifier has looked at, each as often as it did.
+    pub verified_instructions: u32,
 }
 
 fn stats(name: &str, fd: BorrowedFd<'_>) -> Option<ProgramStats> {
@@ -432,5 +454,6 @@ fn stats(name: &str, fd: BorrowedFd<'_>) -> Option<ProgramStats> {
         run_ns: info.run_time_ns,
         runs: info.run_cnt,
         recursion_misses: info.recursion_misses,
+        verified_instructions: info.verified_insns,
     })
 }

@@ -52,6 +52,7 @@ pub struct Losses {
     untimed: u64,
     /// CPU samples that are left out for each that is taken.
     left_out: u64,
+    throttled: BTreeMap<u32, u64>,
     totals: BTreeMap<&'static str, u64>,
 }
 
@@ -66,6 +67,7 @@ impl Losses {
             untracked: 0,
             untimed: 0,
             left_out: 0,
+            throttled: BTreeMap::new(),
             totals: BTreeMap::new(),
         }
     }
@@ -133,6 +135,16 @@ impl Losses {
         let count = now.saturating_sub(self.untimed);
         self.untimed = now;
         self.push("off-cpu", "map full", None, count, now_ns, rows);
+    }
+
+    /// Takes how many samples the kernel has not taken, by CPU.
+    pub fn take_throttled(&mut self, now: &[(u32, u64)], now_ns: i64, rows: &mut loss::Builder) {
+        for (cpu, total) in now {
+            let before = self.throttled.insert(*cpu, *total).unwrap_or(0);
+            let count = total.saturating_sub(before);
+            let cpu = Some(cpu.cast_signed());
+            self.push("sample", "throttled", cpu, count, now_ns, rows);
+        }
     }
 
     /// Ends the interval.

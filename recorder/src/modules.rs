@@ -13,11 +13,12 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::jit::{self, Maker};
 use crate::kernel::hex;
 use crate::unwind::Tables;
 use crate::vdso;
 
-/// A file whose code was seen.
+/// A file whose code was seen, or all code that one process has made itself.
 #[derive(Debug)]
 pub struct Module {
     /// Path as the process sees it.
@@ -31,10 +32,12 @@ pub struct Module {
     file: RefCell<Option<Arc<File>>>,
     /// Its unwind tables, once they were asked for.
     tables: OnceCell<Option<Tables>>,
+    /// Whose code it is, if it has no file.
+    maker: Option<Maker>,
 }
 
 /// Device and inode of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FileId {
     /// Device number, major and minor as `makedev` packs them.
     pub dev: u64,
@@ -49,12 +52,26 @@ impl Module {
     /// What stands for the module in a frame's id.
     #[must_use]
     pub fn key(&self) -> &str {
-        self.build_id.as_deref().unwrap_or(&self.path)
+        let key = self
+            .build_id
+            .as_ref()
+            .or(self.maker.as_ref().map(|m| &m.key));
+        key.unwrap_or(&self.path)
     }
 
-    /// The file itself, opened again if need be; `None` if it is gone.
+    /// Whether the process has made the code itself.
+    #[must_use]
+    pub fn is_jit(&self) -> bool {
+        self.maker.is_some()
+    }
+
+    /// The file itself, opened again if need be; `None` if it is gone. Of code that
+    /// a process has made, the file that has its names.
     #[must_use]
     pub fn file(&self) -> Option<Arc<File>> {
+        if let Some(maker) = &self.maker {
+            return maker.names().map(Arc::new);
+        }
         let mut file = self.file.borrow_mut();
         if file.is_none() {
             *file = open_again(self).map(Arc::new);
@@ -110,6 +127,8 @@ pub struct Told {
 #[derive(Debug, Default)]
 pub struct Modules {
     files: HashMap<FileId, Rc<Module>>,
+    /// Code that processes have made, by pid.
+    made: HashMap<u32, Rc<Module>>,
     /// Memory taken by unwind tables.
     table_bytes: usize,
 }
@@ -125,9 +144,10 @@ impl Modules {
         // One file of an odd name must not hide the others.
         let text = fs::read(format!("/proc/{pid}/maps")).ok()?;
         let text = String::from_utf8_lossy(&text);
+        let mut made = None;
         let mappings = text
             .lines()
-            .filter_map(|line| self.mapping(pid, line))
+            .filter_map(|line| self.mapping(pid, line, &mut made))
             .collect();
         // Asked after reading: it may have executed another program meanwhile.
         let runs = fs::read_link(format!("/proc/{pid}/exe")).ok();
@@ -139,9 +159,9 @@ impl Modules {
         same.then_some(mappings)
     }
 
-    /// One line of `/proc/PID/maps` (proc_pid_maps(5)), if it is executable and
-    /// has a file.
-    fn mapping(&mut self, pid: u32, line: &str) -> Option<Mapping> {
+    /// One line of `/proc/PID/maps` (proc_pid_maps(5)), if it is executable; all code
+    /// that the process has `made` itself is of one module.
+    fn mapping(&mut self, pid: u32, line: &str, made: &mut Option<Rc<Module>>) -> Option<Mapping> {
         let mut fields = line.splitn(6, ' ');
         let range = fields.next()?;
         let (start, end) = range.split_once('-')?;
@@ -158,14 +178,26 @@ impl Modules {
             inode,
             changed_ns: changed_ns(pid, range),
         };
-        if path.is_empty() || path.starts_with("//anon") || path == "[vsyscall]" {
+        if path == "[vsyscall]" {
             return None;
         }
-        let module = self.module(pid, id, path, range);
+        let start = number(start)?;
+        let has_file = path.starts_with('/') && !path.starts_with("//anon");
+        let (module, offset) = match has_file || path == vdso::NAME {
+            true => (
+                self.module(pid, id, path, range),
+                if inode == 0 { 0 } else { offset },
+            ),
+            // Its addresses are all that its maker has told of.
+            false => {
+                *made = made.take().or_else(|| self.made_by(pid));
+                (made.clone()?, start)
+            }
+        };
         Some(Mapping {
-            start: number(start)?,
+            start,
             end: number(end)?,
-            offset: if inode == 0 { 0 } else { offset },
+            offset,
             module,
         })
     }
@@ -193,6 +225,24 @@ impl Modules {
         }
     }
 
+    fn made_by(&mut self, pid: u32) -> Option<Rc<Module>> {
+        let maker = Maker::of(pid)?;
+        let known = self.made.get(&pid);
+        if let Some(module) = known.filter(|module| module.key() == maker.key) {
+            return Some(Rc::clone(module));
+        }
+        let module = Rc::new(Module {
+            path: jit::NAME.into(),
+            build_id: None,
+            id: FileId::default(),
+            file: RefCell::default(),
+            tables: OnceCell::from(None),
+            maker: Some(maker),
+        });
+        self.made.insert(pid, Rc::clone(&module));
+        Some(module)
+    }
+
     fn module(&mut self, pid: u32, id: FileId, path: &str, range: &str) -> Rc<Module> {
         if let Some(module) = self.files.get(&id)
             && module.path == path
@@ -214,6 +264,7 @@ impl Modules {
             id,
             file: RefCell::new(file.map(Arc::new)),
             tables: OnceCell::new(),
+            maker: None,
         });
         self.files.insert(id, Rc::clone(&module));
         module
@@ -239,6 +290,7 @@ impl Modules {
             module.file.borrow_mut().take();
         }
         self.files.retain(|_, module| Rc::strong_count(module) > 1);
+        self.made.retain(|_, module| Rc::strong_count(module) > 1);
         let tables = self.files.values().filter_map(|module| module.tables());
         self.table_bytes = tables.map(Tables::bytes).sum();
     }

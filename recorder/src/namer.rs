@@ -1,7 +1,7 @@
-//! Names user functions from the symbol tables of their files, on a thread of its
-//! own: a large file takes seconds, and recording must not wait for it. What waits
-//! for the thread, or was named and not fetched, is bounded; what finds no room is
-//! given back to who asks.
+//! Names user functions from the symbol tables of their files, or from what has made
+//! them, on a thread of its own: a large file takes seconds, and recording must not
+//! wait for it. What waits for the thread, or was named and not fetched, is bounded;
+//! what finds no room is given back to who asks.
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
@@ -12,7 +12,7 @@ use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{Input, Symbolizer};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
-use crate::privilege;
+use crate::{jit, privilege};
 
 /// Frames that may be under way, some 100 bytes each once they are named.
 pub const MOST_FRAMES: usize = 1 << 16;
@@ -28,6 +28,8 @@ pub struct Frame {
     pub offset: u64,
     /// When it was first seen.
     pub first_ns: i64,
+    /// Whether its process has made the code: the file has names only.
+    pub of_jit: bool,
 }
 
 /// Frames of one file.
@@ -119,6 +121,9 @@ impl Namer {
 /// The names of the functions at these places of a file, as far as they have any.
 fn functions(request: &Request) -> Vec<Option<String>> {
     let offsets: Vec<u64> = request.frames.iter().map(|f| f.offset).collect();
+    if request.frames.first().is_some_and(|frame| frame.of_jit) {
+        return jit::functions(&request.file, &offsets);
+    }
     let mut elf = Elf::new(format!("/proc/self/fd/{}", request.file.as_raw_fd()));
     // Symbol tables only: names are the same, at a hundredth of the memory.
     elf.debug_syms = false;
@@ -156,6 +161,7 @@ mod tests {
             frame_id: 7,
             offset: address - mapping.start + mapping.offset,
             first_ns: 0,
+            of_jit: false,
         };
         let mut namer = Namer::start().unwrap();
         let file = mapping.module.file().unwrap();
@@ -176,6 +182,7 @@ mod tests {
             frame_id: 7,
             offset: 0,
             first_ns: 0,
+            of_jit: false,
         };
         let many = vec![frame; MOST_FRAMES];
         assert!(namer.ask(Arc::clone(&file), many).is_empty());

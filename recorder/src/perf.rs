@@ -40,6 +40,8 @@ impl Event {
             ..Default::default()
         };
         attr.__bindgen_anon_1.sample_period = self.period;
+        attr.set_use_clockid(1);
+        attr.clockid = libc::CLOCK_MONOTONIC;
         // SAFETY: the attribute points to nothing.
         unsafe { open(&attr, cpu) }
     }

@@ -81,7 +81,7 @@ pub fn read(process: &wire::Process) -> Option<Facts> {
 }
 
 /// Parent and start, in ticks since boot (proc_pid_stat(5), fields 4 and 22).
-fn stat(text: &str) -> Option<(u32, u64)> {
+pub(crate) fn stat(text: &str) -> Option<(u32, u64)> {
     // The name, in parentheses, may hold anything, parentheses included.
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();

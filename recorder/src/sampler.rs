@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, OwnedFd};
 
 use anyhow::Context as _;
 use libbpf_rs::{Link, ProgramMut};
 use libbpf_sys as sys;
 
+use crate::clock;
 use crate::perf::{self, Event};
+use crate::throttle::Throttle;
 
 /// What is counted, and after how many a sample is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Counter {
     pub event: &'static str,
     /// Events between samples: nanoseconds for `cpu-clock`.
     pub period: u64,
+    /// Samples per second and CPU while it runs.
+    hz: u32,
     perf: Event,
 }
 
@@ -37,6 +41,7 @@ impl Counter {
             Self {
                 event,
                 period,
+                hz,
                 perf,
             }
         };
@@ -56,6 +61,8 @@ pub struct Sampler {
     /// By how much the period is longer than was asked for.
     factor: u64,
     cpus: BTreeMap<u32, Sampled>,
+    /// Samples that were not taken, by CPU, and the part of one that is left over.
+    throttled: BTreeMap<u32, (u64, u64)>,
 }
 
 /// A CPU that is sampled.
@@ -63,6 +70,8 @@ pub struct Sampler {
 struct Sampled {
     counter: OwnedFd,
     _link: Link,
+    /// What the kernel tells of the counter, where it can be read.
+    throttle: Option<Throttle>,
 }
 
 impl Sampler {
@@ -79,6 +88,7 @@ impl Sampler {
             counter: *counter,
             factor: 1,
             cpus: BTreeMap::new(),
+            throttled: BTreeMap::new(),
         };
         cpus.iter().try_for_each(|cpu| this.attach(*cpu, program))?;
         Ok(this)
@@ -102,6 +112,8 @@ impl Sampler {
     /// # Errors
     /// If the kernel refuses.
     pub fn slow(&mut self, factor: u64) -> anyhow::Result<()> {
+        // What was throttled until now was so at the old period.
+        self.throttled();
         self.factor = factor;
         let period = self.counter.period.saturating_mul(factor);
         for (cpu, sampled) in &self.cpus {
@@ -109,6 +121,31 @@ impl Sampler {
                 .with_context(|| format!("failed to sample cpu {cpu} less often"))?;
         }
         Ok(())
+    }
+
+    /// Samples that the kernel has not taken, by CPU, since the beginning: it lets
+    /// no counter take more of the time than it is told to.
+    pub fn throttled(&mut self) -> Vec<(u32, u64)> {
+        let sample_ns = 1_000_000_000 * self.factor;
+        let now_ns = clock::read().mono_ns.cast_unsigned();
+        for (cpu, sampled) in &mut self.cpus {
+            let Some(throttle) = &mut sampled.throttle else {
+                continue;
+            };
+            let (samples, rest) = self.throttled.entry(*cpu).or_default();
+            *rest += throttle.take(now_ns) * u64::from(self.counter.hz);
+            *samples += *rest / sample_ns;
+            *rest %= sample_ns;
+        }
+        let counts = self.throttled.iter();
+        counts.map(|(cpu, (samples, _))| (*cpu, *samples)).collect()
+    }
+
+    /// CPUs of which it is not known whether samples were left out.
+    #[must_use]
+    pub fn unwatched(&self) -> usize {
+        let unwatched = |sampled: &&Sampled| sampled.throttle.is_none();
+        self.cpus.values().filter(unwatched).count()
     }
 
     fn attach(&mut self, cpu: u32, program: &ProgramMut<'_>) -> anyhow::Result<()> {
@@ -120,6 +157,8 @@ impl Sampler {
         }
         .open(cpu)
         .with_context(|| format!("failed to open {event} on cpu {cpu}"))?;
+        // Sampling matters more than to know what was left out.
+        let throttle = Throttle::of(fd.as_fd()).ok();
         let counter = fd.try_clone().context("failed to share a counter")?;
         let link = program
             .attach_perf_event(fd.as_raw_fd())
@@ -129,6 +168,7 @@ impl Sampler {
         let sampled = Sampled {
             counter,
             _link: link,
+            throttle,
         };
         self.cpus.insert(cpu, sampled);
         Ok(())

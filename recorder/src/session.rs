@@ -8,6 +8,7 @@
 mod counters;
 mod ending;
 mod facts;
+mod limits;
 mod parts;
 
 #[cfg(test)]
@@ -232,14 +233,9 @@ impl Session {
         chunks: &Receiver<Chunk>,
     ) -> anyhow::Result<()> {
         self.loaded.attach_life()?;
-        if !self.loaded.failed_execs {
-            let note = "execs that fail are not recorded: the tracepoints of system calls \
-                        cannot be reached (needs CONFIG_FTRACE_SYSCALLS, and CAP_SYS_ADMIN \
-                        to open tracefs)";
-            self.manifest.notes.push(note.into());
-        }
         self.loaded.snapshot()?;
         self.loaded.attach_stacks(&self.plan, &host::cpus())?;
+        limits::note_attached(&mut self.manifest, &self.loaded);
         self.note_probes();
         self.know_symbols();
         self.confine();
@@ -295,7 +291,7 @@ impl Session {
     fn know_symbols(&mut self) {
         let symbols = self.symbols.take().and_then(|thread| thread.join().ok());
         let symbols = symbols.unwrap_or_default();
-        facts::note_limits(&mut self.manifest, &symbols, &self.loaded);
+        limits::note(&mut self.manifest, &symbols, &self.loaded);
         self.pipeline.stacks.know(symbols);
     }
 

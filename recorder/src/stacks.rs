@@ -58,6 +58,8 @@ pub struct Stacks {
     passed_over: u64,
     /// Rows of `mapping` that the kernel side told of and that are not moved yet.
     told: u64,
+    /// Those of code that processes have made: they may tell its names later.
+    unnamed_jit: HashMap<i64, (Rc<Module>, Frame)>,
     /// Names that were found, by frame: a part that begins needs them again.
     names: HashMap<i64, String>,
     symbols_read_ns: i64,
@@ -69,6 +71,31 @@ pub struct Stacks {
     pub symbol_rows: symbol::Builder,
     /// Rows of `mapping`.
     pub mapping_rows: mapping::Builder,
+}
+
+/// A place in code, as a frame is stored.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    kind: &'static str,
+    /// What stands for the module in the frame's id.
+    key: &'a str,
+    module: Option<&'a str>,
+    build_id: Option<&'a str>,
+    offset: Option<i64>,
+    address: i64,
+}
+
+impl Place<'_> {
+    fn unknown(address: i64) -> Self {
+        Self {
+            kind: "unknown",
+            key: "",
+            module: None,
+            build_id: None,
+            offset: None,
+            address,
+        }
+    }
 }
 
 /// Whose user stack it is.
@@ -105,6 +132,7 @@ impl Stacks {
             unnamed: Vec::new(),
             passed_over: 0,
             told: 0,
+            unnamed_jit: HashMap::new(),
             names: HashMap::new(),
             symbols_read_ns: 0,
             stack_rows: stack::Builder::default(),
@@ -142,6 +170,7 @@ impl Stacks {
         self.known_stacks = HashSet::new();
         self.known_frames = HashSet::new();
         self.names = HashMap::new();
+        self.unnamed_jit = HashMap::new();
         self.unwind_cache = Cache::default();
         self.modules = Modules::default();
     }
@@ -260,6 +289,10 @@ impl Stacks {
     pub fn name_frames(&mut self) {
         let mut by_module: HashMap<*const Module, (Rc<Module>, Vec<Frame>)> = HashMap::new();
         for (module, frame) in self.unnamed.drain(..) {
+            if frame.of_jit {
+                let waiting = bounded(&mut self.unnamed_jit);
+                waiting.insert(frame.frame_id, (Rc::clone(&module), frame));
+            }
             let entry = by_module.entry(Rc::as_ptr(&module));
             entry.or_insert((module, Vec::new())).1.push(frame);
         }
@@ -277,6 +310,13 @@ impl Stacks {
 
     /// Waits for the names of all frames.
     pub fn finish_naming(&mut self) {
+        self.wait_for_names();
+        let made = self.unnamed_jit.drain().map(|(_, frame)| frame);
+        self.unnamed.extend(made);
+        self.wait_for_names();
+    }
+
+    fn wait_for_names(&mut self) {
         loop {
             self.name_frames();
             let found = self.namer.wait();
@@ -297,6 +337,7 @@ impl Stacks {
         for (frame, function) in found {
             if let Some(function) = function {
                 push_name(&mut self.symbol_rows, &frame, &function);
+                self.unnamed_jit.remove(&frame.frame_id);
                 bounded(&mut self.names).insert(frame.frame_id, function);
             }
         }
@@ -337,9 +378,7 @@ impl Stacks {
     fn kernel_frame(&mut self, address: u64, ts_ns: i64) -> i64 {
         let signed = address.cast_signed();
         let Some(place) = self.symbols.place(address) else {
-            return self
-                .push_frame("unknown", None, None, None, signed, ts_ns)
-                .0;
+            return self.push_frame(&Place::unknown(signed), ts_ns).0;
         };
         let (module, offset) = (place.module.to_owned(), place.offset);
         let function = place.function.to_owned();
@@ -348,15 +387,15 @@ impl Stacks {
             "bpf" => Some(function.clone()),
             module => kernel::module_build_id(module),
         };
-        let build_id = build_id.as_deref();
-        let (frame_id, new) = self.push_frame(
-            "kernel",
-            Some(&module),
-            build_id,
-            Some(offset),
-            signed,
-            ts_ns,
-        );
+        let place = Place {
+            kind: "kernel",
+            key: build_id.as_deref().unwrap_or(&module),
+            module: Some(&module),
+            build_id: build_id.as_deref(),
+            offset: Some(offset),
+            address: signed,
+        };
+        let (frame_id, new) = self.push_frame(&place, ts_ns);
         if new {
             self.symbol_rows.push(symbol::Row {
                 frame_id,
@@ -375,24 +414,24 @@ impl Stacks {
         let signed = address.cast_signed();
         self.know_mappings(owner, address, ts_ns);
         let Some(mapping) = owner.image.mapping(address) else {
-            return self
-                .push_frame("unknown", None, None, None, signed, ts_ns)
-                .0;
+            return self.push_frame(&Place::unknown(signed), ts_ns).0;
         };
         let module = mapping.module;
         let offset = address - mapping.start + mapping.offset;
-        let (frame_id, new) = self.push_frame(
-            "user",
-            Some(&module.path),
-            module.build_id.as_deref(),
-            Some(offset.cast_signed()),
-            signed,
-            ts_ns,
-        );
+        let place = Place {
+            kind: "user",
+            key: module.key(),
+            module: Some(&module.path),
+            build_id: module.build_id.as_deref(),
+            offset: Some(offset.cast_signed()),
+            address: signed,
+        };
+        let (frame_id, new) = self.push_frame(&place, ts_ns);
         let frame = Frame {
             frame_id,
             offset,
             first_ns: ts_ns,
+            of_jit: module.is_jit(),
         };
         match self.names.get(&frame_id) {
             Some(name) if new => push_name(&mut self.symbol_rows, &frame, name),
@@ -404,27 +443,21 @@ impl Stacks {
     }
 
     /// Stores a frame unless it is stored; says whether it was new.
-    fn push_frame(
-        &mut self,
-        kind: &str,
-        module: Option<&str>,
-        build_id: Option<&str>,
-        offset: Option<i64>,
-        address: i64,
-        first_ns: i64,
-    ) -> (i64, bool) {
-        let key = build_id.or(module).unwrap_or_default();
-        let frame_id = ids::frame_id(kind, key, offset.unwrap_or(address));
+    fn push_frame(&mut self, place: &Place<'_>, first_ns: i64) -> (i64, bool) {
+        let offset = place.offset.unwrap_or(place.address);
+        let frame_id = ids::frame_id(place.kind, place.key, offset);
         let new = bounded_set(&mut self.known_frames).insert(frame_id);
         if new {
-            let module = module.map(|path| self.redactor.borrow_mut().text(path));
+            let module = place
+                .module
+                .map(|path| self.redactor.borrow_mut().text(path));
             self.frame_rows.push(frame::Row {
                 frame_id,
-                kind,
+                kind: place.kind,
                 module: module.as_deref(),
-                build_id,
-                offset,
-                address,
+                build_id: place.build_id,
+                offset: place.offset,
+                address: place.address,
                 first_ns,
             });
         }
@@ -476,7 +509,7 @@ fn push_name(rows: &mut symbol::Builder, frame: &Frame, function: &str) {
         function,
         file: None,
         line: None,
-        source: "elf",
+        source: if frame.of_jit { "perf-map" } else { "elf" },
         first_ns: frame.first_ns,
     });
 }

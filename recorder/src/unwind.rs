@@ -3,15 +3,18 @@
 //!
 //! The stack memory comes from the ring and goes no further than this.
 
+mod trampoline;
+
 use std::ops::Range;
 use std::rc::Rc;
 
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
-use framehop::{ExplicitModuleSectionInfo, Unwinder as _};
+use framehop::{ExplicitModuleSectionInfo, FrameAddress, Unwinder as _};
 use object::SegmentFlags;
 use object::read::{Object as _, ObjectSection as _, ObjectSegment as _, ReadCache, ReadRef};
 
 use crate::modules::Mapping;
+use trampoline::Interrupted;
 
 /// Frames of the deepest path that is followed.
 const DEPTH: usize = 127;
@@ -40,6 +43,8 @@ pub struct Tables {
     eh_frame_hdr: Option<Section>,
     /// Where the file's code lies: offset in the file, address as linked.
     code: Vec<(Range<u64>, u64)>,
+    /// Where handlers of signals return to, as linked.
+    trampolines: Vec<Range<u64>>,
 }
 
 #[derive(Debug)]
@@ -63,8 +68,10 @@ impl Tables {
                 (offset..offset.saturating_add(size), segment.address())
             })
             .collect();
+        let eh_frame = section(&elf, ".eh_frame")?;
         Some(Self {
-            eh_frame: section(&elf, ".eh_frame")?,
+            trampolines: trampoline::find(&eh_frame.bytes, eh_frame.address.start),
+            eh_frame,
             eh_frame_hdr: section(&elf, ".eh_frame_hdr"),
             code,
         })
@@ -100,7 +107,11 @@ fn section<'a, R: ReadRef<'a>>(elf: &object::File<'a, R>, name: &str) -> Option<
 }
 
 /// Unwinds one program in execution.
-pub struct Unwinder(UnwinderX86_64<Rc<[u8]>>);
+pub struct Unwinder {
+    unwinder: UnwinderX86_64<Rc<[u8]>>,
+    /// Where handlers of signals return to.
+    trampolines: Vec<Range<u64>>,
+}
 
 impl std::fmt::Debug for Unwinder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -122,45 +133,84 @@ impl Unwinder {
     #[must_use]
     pub fn new(mappings: &[Mapping]) -> Self {
         let mut unwinder = UnwinderX86_64::new();
+        let mut trampolines = Vec::new();
         for mapping in mappings {
-            if let Some(module) = module(mapping) {
-                unwinder.add_module(module);
-            }
+            let Some((module, moved)) = module(mapping) else {
+                continue;
+            };
+            let tables = mapping.module.tables();
+            let linked = tables.map_or(&[][..], |tables| &tables.trampolines);
+            let place = |r: &Range<u64>| moved.wrapping_add(r.start)..moved.wrapping_add(r.end);
+            trampolines.extend(linked.iter().map(place));
+            unwinder.add_module(module);
         }
-        Self(unwinder)
+        Self {
+            unwinder,
+            trampolines,
+        }
     }
 
     /// Follows a path from registers through the memory above `sp`.
     pub fn path(&self, cache: &mut Cache, ip: u64, sp: u64, bp: u64, memory: &[u8]) -> Path {
-        let mut read = |address: u64| {
+        let read = |address: u64| {
             let at = usize::try_from(address.checked_sub(sp).ok_or(())?).map_err(|_| ())?;
             let bytes = memory.get(at..).and_then(|rest| rest.first_chunk::<8>());
             bytes.map(|bytes| u64::from_ne_bytes(*bytes)).ok_or(())
         };
-        let registers = UnwindRegsX86_64::new(ip, sp, bp);
-        let mut frames = self.0.iter_frames(ip, registers, &mut cache.0, &mut read);
+        let mut registers = UnwindRegsX86_64::new(ip, sp, bp);
+        let mut place = FrameAddress::from_instruction_pointer(ip);
         let mut path = Path {
-            addresses: Vec::new(),
+            addresses: vec![ip],
             cut: false,
         };
         while path.addresses.len() < DEPTH {
-            match frames.next() {
-                Ok(Some(frame)) => path.addresses.push(frame.address()),
+            if let Some(was) = self.interrupted(place, registers.sp(), read) {
+                // Neither is behind a call, as callers are: one byte further, so
+                // that the byte before is it.
+                if let Some(last) = path.addresses.last_mut() {
+                    *last += 1;
+                }
+                path.addresses.push(was.ip.wrapping_add(1));
+                registers = UnwindRegsX86_64::new(was.ip, was.sp, was.bp);
+                place = FrameAddress::from_instruction_pointer(was.ip);
+                continue;
+            }
+            let unwinder = &self.unwinder;
+            let next = unwinder.unwind_frame(place, &mut registers, &mut cache.0, &mut { read });
+            match next.map(|next| next.map(FrameAddress::from_return_address)) {
+                Ok(Some(Some(caller))) => {
+                    place = caller;
+                    path.addresses.push(caller.address());
+                }
                 Ok(None) => return path,
-                Err(_) => break,
+                Ok(Some(None)) | Err(_) => break,
             }
         }
         path.cut = true;
         path
     }
+
+    /// What a signal has interrupted, if its handler returns to this place.
+    fn interrupted(
+        &self,
+        place: FrameAddress,
+        sp: u64,
+        read: impl Fn(u64) -> Result<u64, ()>,
+    ) -> Option<Interrupted> {
+        let address = place.address_for_lookup();
+        let here = self.trampolines.iter().any(|r| r.contains(&address));
+        let here = here && place.is_return_address();
+        here.then(|| Interrupted::read(sp, read))?
+    }
 }
 
-fn module(mapping: &Mapping) -> Option<framehop::Module<Rc<[u8]>>> {
+/// The module of a mapping, and how far the file was moved from where it was linked
+/// to be.
+fn module(mapping: &Mapping) -> Option<(framehop::Module<Rc<[u8]>>, u64)> {
     let tables = mapping.module.tables()?;
-    // How far the file was moved from where it was linked to be.
     let moved = mapping.start.wrapping_sub(tables.linked(mapping.offset)?);
     let hdr = tables.eh_frame_hdr.as_ref();
-    Some(framehop::Module::new(
+    let module = framehop::Module::new(
         mapping.module.path.clone(),
         mapping.start..mapping.end,
         moved,
@@ -172,7 +222,8 @@ fn module(mapping: &Mapping) -> Option<framehop::Module<Rc<[u8]>>> {
             eh_frame_hdr: hdr.map(|s| Rc::clone(&s.bytes)),
             ..Default::default()
         },
-    ))
+    );
+    Some((module, moved))
 }
 
 #[cfg(test)]
@@ -190,6 +241,7 @@ mod tests {
             },
             eh_frame_hdr: None,
             code: vec![(0x20ba0..0x7f660, 0x21ba0)],
+            trampolines: Vec::new(),
         };
         assert_eq!(tables.linked(0x20000), Some(0x21000));
         assert_eq!(tables.linked(0x30000), Some(0x31000));

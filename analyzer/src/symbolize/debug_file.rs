@@ -45,18 +45,38 @@ impl Search {
                 continue;
             }
             match read(&path) {
-                Ok((own, _)) if own.as_deref() != Some(build_id) => {
+                Ok((own, ..)) if own.as_deref() != Some(build_id) => {
                     let own = own.map_or("no build-id".into(), |own| format!("build-id {own}"));
                     let reason = format!("refused: {} has {own}", path.display());
                     refused.get_or_insert(reason);
                 }
-                Ok((_, layout)) => return Ok(DebugFile { path, layout }),
+                Ok((_, layout, link)) => {
+                    let linked = link.and_then(|link| self.linked(module, build_id, &path, &link));
+                    return Ok(linked.unwrap_or(DebugFile { path, layout }));
+                }
                 Err(e) => {
                     refused.get_or_insert(format!("refused: {}: {e}", path.display()));
                 }
             }
         }
         Err(refused.unwrap_or_else(|| "no debug file".into()))
+    }
+
+    /// The debug file that a stripped program names: beside it, in a folder `.debug`
+    /// there, or where the program would be below a folder that is searched.
+    fn linked(&self, module: &str, build_id: &str, path: &Path, link: &Path) -> Option<DebugFile> {
+        let beside = path.parent()?;
+        let (relative, _) = within(module)?;
+        let below = self.roots.iter().map(|root| root.join(&relative));
+        let mut places = vec![beside.join(link), beside.join(".debug").join(link)];
+        places.extend(below.map(|place| place.with_file_name(link)));
+        places
+            .into_iter()
+            .filter(|path| path.is_file())
+            .find_map(|path| {
+                let (own, layout, _) = read(&path).ok()?;
+                (own.as_deref() == Some(build_id)).then_some(DebugFile { path, layout })
+            })
     }
 
     /// Where it may lie: by build-id, by the module's path as debug links are
@@ -103,15 +123,20 @@ fn within(module: &str) -> Option<(PathBuf, String)> {
     Some((below, name))
 }
 
-/// Build-id and layout of a file.
-fn read(path: &Path) -> Result<(Option<String>, Layout), String> {
+/// Build-id and layout of a file; if it is stripped, the name of its debug file too.
+fn read(path: &Path) -> Result<(Option<String>, Layout, Option<PathBuf>), String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let cache = ReadCache::new(file);
     let elf: ElfFile64<'_, object::Endianness, _> =
         ElfFile64::parse(&cache).map_err(|e| e.to_string())?;
     let build_id = elf.build_id().map_err(|e| e.to_string())?;
     let build_id = build_id.map(hex);
-    Ok((build_id, Layout::of(&headers(&elf)?)))
+    let stripped = elf.section_by_name(".debug_info").is_none();
+    let link = elf.gnu_debuglink().ok().flatten().filter(|_| stripped);
+    // A name only: it must not lead elsewhere.
+    let link = link.and_then(|(name, _)| std::str::from_utf8(name).ok().map(Path::new));
+    let link = link.and_then(Path::file_name).map(PathBuf::from);
+    Ok((build_id, Layout::of(&headers(&elf)?), link))
 }
 
 fn headers<'a, R: ReadRef<'a>>(

@@ -89,6 +89,8 @@ impl Session {
             .take_untracked(self.loaded.untracked(), now_ns, rows);
         self.losses
             .take_untimed(self.loaded.untimed_waits(), now_ns, rows);
+        self.losses
+            .take_throttled(self.loaded.throttled(), now_ns, rows);
         for (index, cause, count) in self.pipeline.valve.take() {
             let (_, stream) = STREAMS[index];
             self.losses.take_held(stream, cause, count, now_ns, rows);

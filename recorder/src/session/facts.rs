@@ -10,8 +10,7 @@ use whence_schemas::redact::Redactor;
 
 use super::Session;
 use crate::config::Config;
-use crate::kernel::Symbols;
-use crate::loader::{Loaded, Plan};
+use crate::loader::Plan;
 use crate::{clock, host};
 
 /// The event of waits.
@@ -39,20 +38,6 @@ impl Session {
             });
         }
         self.manifest.notes.extend(self.loaded.probes.note());
-    }
-}
-
-/// Says what this host does not allow to record.
-pub(super) fn note_limits(manifest: &mut Manifest, symbols: &Symbols, loaded: &Loaded) {
-    if symbols.is_empty() {
-        let note = "kernel functions have no names: /proc/kallsyms shows no addresses \
-                    (needs CAP_SYSLOG or kernel.kptr_restrict=0)";
-        manifest.notes.push(note.into());
-    }
-    if !loaded.caller_stacks {
-        let note = "execs have no stacks of their callers: this kernel has no \
-                    tracepoint sched_prepare_exec";
-        manifest.notes.push(note.into());
     }
 }
 

@@ -6,7 +6,7 @@ crate::table! {
     pub struct Row {
         /// What was lost: `fork`, `exec`, `exit`, `snapshot`, `sample`, `probe`, `off-cpu`, `caller`: the stacks of an exec's caller, or `mapping`: code whose stacks then have no names.
         stream: Text = Dict,
-        /// Why: `ring full`, `map full`, `program recursion`, `decode`; `cpu limit`: CPU samples that were left out to keep to `--max-cpu`, for which others have more weight; or `disk full`, `size limit`, `memory limit`, `write failed` where the recorder had no room.
+        /// Why: `ring full`, `map full`, `program recursion`, `throttled`, `decode`; `cpu limit`: CPU samples that were left out to keep to `--max-cpu`, for which others have more weight; or `disk full`, `size limit`, `memory limit`, `write failed` where the recorder had no room.
         cause: Text = Dict,
         /// CPU on which it happened; NULL if not known.
         cpu: Opt<I32> = Dict,

@@ -14,7 +14,7 @@ crate::table! {
         file: Opt<Text> = Dict,
         /// Line in it.
         line: Opt<I32> = Dict,
-        /// Where the name comes from: `kallsyms`, `elf` (symbol tables), or `dwarf` (debug files, with file and line).
+        /// Where the name comes from: `kallsyms`, `elf` (symbol tables), `perf-map` (told by what has made the code), or `dwarf` (debug files, with file and line).
         source: Text = Dict,
         /// When this recording first saw the frame, nanoseconds of CLOCK_BOOTTIME.
         first_ns: I64 = Delta,

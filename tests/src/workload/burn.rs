@@ -4,9 +4,14 @@ use std::time::Duration;
 
 /// Spins until it has used that much CPU time, however busy the machine is.
 pub(crate) fn spin(time: Duration) {
+    until(time, std::hint::spin_loop);
+}
+
+/// Does something until that much CPU time is used.
+pub(crate) fn until(time: Duration, mut work: impl FnMut()) {
     let begin = cpu_time();
     while cpu_time() - begin < time {
-        std::hint::spin_loop();
+        work();
     }
 }
 

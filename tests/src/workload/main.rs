@@ -4,6 +4,7 @@
 mod burn;
 mod exec;
 mod formats;
+mod jit;
 mod kin;
 mod life;
 mod ways;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         "posix-spawn" => ways::posix_spawn(),
         "burn" => burn::burn(number(1)),
         "brief" => burn::brief(number(1)),
+        "jit" => jit::jit(number(1)),
         "spin" => burn::spin(std::time::Duration::from_millis(number(1) as u64)),
         other if other.starts_with("u-") => {}
         other => {

@@ -9,6 +9,16 @@ pub(super) const TESTS: &[Test] = &[
     test("with_a_ring_too_small_what_is_lost_is_counted", small_ring),
     test("loss_can_be_made_an_error", fail_on_loss),
     test("the_recorder_says_what_it_cost", overhead),
+    Test {
+        name: "samples_that_the_kernel_does_not_take_are_counted",
+        obstacle: || {
+            let limit = std::fs::File::options().write(true).open(LIMIT);
+            limit
+                .err()
+                .map(|error| format!("{LIMIT} cannot be set: {error}"))
+        },
+        run: throttled,
+    },
 ];
 
 const COUNT: i64 = 3000;
@@ -79,5 +89,43 @@ fn overhead() -> Result<(), Failed> {
     ensure!(row["rss"].as_i64().is_some_and(|n| n > 1 << 20), "{row}");
     let programs = recording.number("SELECT count(DISTINCT subject) FROM overhead")?;
     ensure!(programs > 4, "{programs} subjects");
+    Ok(())
+}
+
+/// How many samples a second the kernel takes of a counter.
+const LIMIT: &str = "/proc/sys/kernel/perf_event_max_sample_rate";
+
+/// For the time of the recording the kernel takes a fifth of what is asked for.
+fn throttled() -> Result<(), Failed> {
+    const HZ: i64 = 4999;
+    let script =
+        "before=$(cat \"$0\"); trap 'echo $before >\"$0\"' EXIT; echo 1000 >\"$0\"; sleep 3";
+    let options = [
+        "--system-wide",
+        "--unwind",
+        "fp",
+        "--sample",
+        &HZ.to_string(),
+    ];
+    let recording = record(&options, &["sh", "-c", script, LIMIT])?;
+    let throttled = "SELECT coalesce(sum(count), 0) FROM loss WHERE cause = 'throttled'";
+    let throttled = recording.number(throttled)?;
+    let taken = recording.number("SELECT count(*) FROM sample")?;
+    let lost =
+        recording.number("SELECT coalesce(sum(count), 0) FROM loss WHERE stream = 'sample'")?;
+    let ns = recording.number("SELECT max(ts_ns) - min(ts_ns) FROM sample")?;
+    let cpus = recording.number("SELECT count(DISTINCT cpu) FROM sample")?;
+    let due = ns * HZ * cpus / 1_000_000_000;
+    let what = format!("{taken} taken, {throttled} throttled, {lost} lost of {due}");
+    ensure!(
+        throttled * 100 > due * 60 && throttled * 100 < due * 90,
+        "{what}"
+    );
+    // The recorder does not record itself.
+    ensure!(
+        (taken + lost) * 100 > due * 80 && (taken + lost) * 100 < due * 110,
+        "{what}"
+    );
+    ensure!(recording.said().contains("LOST"), "{}", recording.said());
     Ok(())
 }

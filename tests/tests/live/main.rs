@@ -19,6 +19,7 @@ mod loss;
 mod places;
 mod privilege;
 mod probes;
+mod proof;
 mod queries;
 mod redact;
 mod soak;
@@ -26,28 +27,13 @@ mod stacks;
 mod stories;
 mod surroundings;
 mod symbolize;
+mod verifier;
 mod waits;
 mod watch;
 mod ways;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-
-/// A test: its name, what it needs beyond recording, and what it does.
-struct Test {
-    name: &'static str,
-    /// Why it cannot run here.
-    obstacle: fn() -> Option<String>,
-    run: fn() -> Result<(), Failed>,
-}
-
-/// A test that needs nothing but to record.
-const fn test(name: &'static str, run: fn() -> Result<(), Failed>) -> Test {
-    Test {
-        name,
-        obstacle: || None,
-        run,
-    }
-}
+use libtest_mimic::{Arguments, Trial};
+use whence_tests::{Test, ensure, equal, test};
 
 /// Why a test cannot change mounts for itself; `None` if it can.
 fn no_mount_namespace() -> Option<String> {
@@ -55,29 +41,6 @@ fn no_mount_namespace() -> Option<String> {
     let made = made.is_ok_and(|output| output.status.success());
     (!made).then(|| "no mount namespace can be made here".into())
 }
-
-/// Fails the test unless both are equal.
-macro_rules! equal {
-    ($left:expr, $right:expr) => {
-        match (&$left, &$right) {
-            (left, right) if left == right => {}
-            (left, right) => {
-                let place = concat!(file!(), ":", line!());
-                return Err(format!("{place}: {left:?} is not {right:?}").into());
-            }
-        }
-    };
-}
-
-/// Fails the test, with what is given, unless the condition holds.
-macro_rules! ensure {
-    ($condition:expr, $($what:tt)+) => {
-        if !$condition {
-            return Err(format!("{}:{}: {}", file!(), line!(), format_args!($($what)+)).into());
-        }
-    };
-}
-use {ensure, equal};
 
 fn main() {
     if let Some(name) = whence_tests::unbuilt() {
@@ -100,11 +63,13 @@ fn main() {
         queries::TESTS,
         redact::TESTS,
         probes::TESTS,
+        proof::TESTS,
         before::TESTS,
         filters::TESTS,
         surroundings::TESTS,
         crash::TESTS,
         symbolize::TESTS,
+        verifier::TESTS,
         flight::TESTS,
         privilege::TESTS,
         bounded::TESTS,

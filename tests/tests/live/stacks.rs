@@ -28,8 +28,8 @@ pub(super) const TESTS: &[Test] = &[
 const PROBE: &str = "tracepoint:block:block_rq_complete";
 
 fn shares() -> Result<(), Failed> {
-    let command = [workload(), "burn".into(), "4000".into()];
-    let recording = record(&["--sample", "499"], &command)?;
+    let command = [workload(), "burn".into(), "10000".into()];
+    let recording = record(&["--sample", "999"], &command)?;
     let total = recording.number("SELECT sum(weight) FROM sample WHERE context = 'task'")?;
     for (function, expected) in [
         ("whence_half", 50.0),
@@ -43,7 +43,7 @@ fn shares() -> Result<(), Failed> {
         ))?;
         let share = weight as f64 * 100.0 / total as f64;
         let apart = (share - expected).abs();
-        let close = apart < 6.0;
+        let close = apart < 2.0;
         ensure!(close, "{function} has {share:.1} %, not {expected} %");
     }
     let weights = recording.query("SELECT DISTINCT weight, event FROM sample")?;

@@ -21,6 +21,11 @@ pub(super) const TESTS: &[Test] = &[
         obstacle: no_compiler,
         run: another_build,
     },
+    Test {
+        name: "a_stripped_program_leads_to_the_debug_file_that_it_names",
+        obstacle: no_compiler,
+        run: debug_link,
+    },
 ];
 
 fn no_compiler() -> Option<String> {
@@ -175,5 +180,26 @@ fn another_build() -> Result<(), Failed> {
     std::fs::copy(program.debug(), folder.path().join("prog.debug"))?;
     symbolize(&recording, folder.path())?;
     ensure!(recording.number(sql)? > 0, "nothing was named");
+    Ok(())
+}
+
+/// The folder has the program, and beside it, under an odd name, its debug file.
+fn debug_link() -> Result<(), Failed> {
+    let program = Program::build(1)?;
+    let folder = TempDir::new()?;
+    let hidden = folder.path().join(".debug");
+    std::fs::create_dir(&hidden)?;
+    let odd = hidden.join("odd-name.dbg");
+    std::fs::copy(program.debug(), &odd)?;
+    let link = format!("--add-gnu-debuglink={}", odd.display());
+    tool(&["objcopy", &link, &program.program()])?;
+    std::fs::copy(program.program(), folder.path().join("prog"))?;
+    let (recording, program) = recorded(program)?;
+    let outcomes = symbolize(&recording, folder.path())?;
+    let own = outcomes.iter().find(|o| o["build_id"] == program.build_id);
+    let own = own.ok_or_else(|| format!("{outcomes:?}"))?;
+    equal!(own["debug_file"].as_str(), odd.to_str());
+    let sql = "SELECT count(*) FROM symbol WHERE function = 'whence_inlined' AND line IS NOT NULL";
+    ensure!(recording.number(sql)? > 0, "{outcomes:?}");
     Ok(())
 }
