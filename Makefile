@@ -14,7 +14,7 @@ CHECK_PACKAGES := clang-format
 BENCH_PACKAGES := linux-perf bpftrace strace
 PYTHON := $(TARGET)/venv/bin/python3
 
-.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak pages
+.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak fuzz pages
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,16 @@ bench: build-tools bench-tools ## What recording costs, beside other recorders; 
 soak: build-tools ## A thousand kills of the recorder at random moments
 	$(CARGO) build --workspace
 	WHENCE_KILLS=1000 $(CARGO) test --workspace --test live -- a_recorder_killed_at_any_moment
+
+FUZZ_TARGETS := bundle manifest segment rows rules arguments symbols
+FUZZ_SECONDS ?= 600
+FUZZ_SEED ?= $(shell date +%s)
+
+fuzz: build-tools ## Hostile input for every reader, FUZZ_SECONDS each; an input that fails is saved
+	$(CARGO) build --workspace --all-targets
+	for target in $(FUZZ_TARGETS); do \
+		$(TARGET)/debug/whence-fuzz $$target --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED) || exit; \
+	done
 
 pages: ## Man pages and completions of both programs, into dist/pages
 	$(CARGO) run --quiet -p whence-recorder --example record_pages -- dist/pages
