@@ -24,7 +24,7 @@ const MAX_REGEX_BYTES: usize = 1 << 20;
 const MAX_REGEXES_BYTES: usize = 64 << 20;
 /// Words with more bytes in all get no table of transitions: it would take a
 /// thousand times as much memory as they do.
-const MAX_TABLE_BYTES: usize = 16 << 10;
+const MAX_TABLE_BYTES: usize = 4 << 10;
 
 const DEFAULT: &str = include_str!("default.rules");
 

@@ -22,8 +22,8 @@ pub(crate) const FAILURE: &str = "failure";
 /// What it did, once it is done.
 pub(crate) const DONE: &str = "done";
 
-/// A panic of this project's own code, whoever caught it.
-static PANIC: Mutex<Option<String>> = Mutex::new(None);
+/// The last panic, and whether it was of this project's own code.
+static PANIC: Mutex<Option<(bool, String)>> = Mutex::new(None);
 
 /// Where an input is tried.
 #[derive(Debug)]
@@ -159,14 +159,14 @@ fn attempt(target: &Target, bench: &Bench, input: &[u8]) -> Result<(), String> {
     bounds::begin();
     let ended = catch_unwind(AssertUnwindSafe(|| (target.run)(bench, input)));
     bounds::end();
-    let own = PANIC.lock().map_or(None, |mut panic| panic.take());
-    match (ended, own) {
-        (Err(_), own) => Err(format!("it panicked: {}", own.unwrap_or_default())),
-        (_, Some(own)) => Err(format!("it panicked, which was caught: {own}")),
+    let panic = PANIC.lock().map_or(None, |mut panic| panic.take());
+    match (ended, panic) {
+        (Err(_), panic) => Err(format!("it panicked: {}", panic.unwrap_or_default().1)),
+        (_, Some((true, panic))) => Err(format!("it panicked, which was caught: {panic}")),
         // The kernel refused to write where the worker has no business.
         (Ok(Err(e)), _) if e.contains("ermission denied") => Err(e),
         (Ok(Err(e)), _) if e.starts_with(targets::BROKEN) => Err(e),
-        (Ok(_), None) => bench.inert(),
+        (Ok(_), _) => bench.inert(),
     }
 }
 
@@ -177,9 +177,11 @@ fn listen() {
         let is_own = panic
             .location()
             .is_some_and(|at| !at.file().starts_with('/'));
-        let caught = std::thread::current().name().map(str::to_owned);
-        if let (true, Ok(mut own)) = (is_own, PANIC.lock()) {
-            own.get_or_insert(format!("{panic} in thread {caught:?}"));
+        let name = std::thread::current().name().map(str::to_owned);
+        if let Ok(mut last) = PANIC.lock()
+            && !matches!(*last, Some((true, _)))
+        {
+            *last = Some((is_own, format!("{panic} in thread {name:?}")));
         }
     }));
 }

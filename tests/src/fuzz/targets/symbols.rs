@@ -75,19 +75,16 @@ fn recording(bench: &Bench) -> Result<PathBuf, String> {
     Ok(recording)
 }
 
-/// The thread that names functions must survive it, and go on with others.
+/// As the recorder names functions.
 fn names(path: &Path) -> Result<(), String> {
     let frame = |offset: &u64| Frame {
         frame_id: 1,
         offset: *offset,
         first_ns: 0,
     };
-    let file = || File::open(path).map(Arc::new).map_err(|e| e.to_string());
-    let own = std::env::current_exe().and_then(File::open);
-    let own = own.map_err(|e| e.to_string())?;
+    let file = File::open(path).map_err(|e| e.to_string())?;
     let mut namer = Namer::start().map_err(|e| e.to_string())?;
-    namer.ask(file()?, OFFSETS.iter().map(frame).collect());
-    namer.ask(Arc::new(own), Vec::new());
+    namer.ask(Arc::new(file), OFFSETS.iter().map(frame).collect());
     namer.finish();
     namer.found().for_each(drop);
     Ok(())
