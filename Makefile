@@ -11,7 +11,7 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 BUILD_PACKAGES := clang libelf-dev zlib1g-dev pkg-config gcc libc6-dev
 TEST_PACKAGES := strace gawk procps python3-venv chromium chromium-driver binutils golang-1.19-go systemtap-sdt-dev e2fsprogs
 CHECK_PACKAGES := clang-format
-BENCH_PACKAGES := linux-perf bpftrace strace
+BENCH_PACKAGES := linux-perf bpftrace strace chromium chromium-driver
 PYTHON := $(TARGET)/venv/bin/python3
 
 .PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak fuzz pages
@@ -39,11 +39,13 @@ check: build-tools check-tools ## Formatting, lints and docs
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-bench: build-tools bench-tools ## What recording costs, beside other recorders; prints Markdown
-	$(CARGO) build --release -p whence-recorder
+bench: build-tools bench-tools ## What recording costs, beside other recorders; how reports open; prints Markdown
+	$(CARGO) build --release -p whence-recorder -p whence-analyzer
+	$(CARGO) build --release -p whence-tests --bin whence-generate
 	$(SUDO) tests/bench/storm.py $(TARGET)/release
 	$(SUDO) tests/bench/samples.py $(TARGET)/release
 	$(SUDO) tests/bench/start.py $(TARGET)/release
+	tests/bench/report.py $(TARGET)/release
 
 soak: build-tools ## A thousand kills of the recorder at random moments
 	$(CARGO) build --workspace
