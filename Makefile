@@ -11,13 +11,13 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 BUILD_PACKAGES := clang libelf-dev zlib1g-dev pkg-config gcc libc6-dev
 TEST_PACKAGES := debootstrap strace gawk procps python3-venv chromium chromium-driver binutils golang-1.19-go systemtap-sdt-dev e2fsprogs qemu-system-x86 busybox-static cpio gdb linux-perf
 CHECK_PACKAGES := clang-format
-BENCH_PACKAGES := linux-perf bpftrace strace
+BENCH_PACKAGES := linux-perf bpftrace strace chromium chromium-driver
 PYTHON := $(TARGET)/venv/bin/python3
 # Makes Debian packages.
 CARGO_DEB := 3.8.0
 export PATH := $(abspath $(TARGET))/tools/bin:$(PATH)
 
-.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak pages deb deb-tools verifier
+.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak fuzz pages deb deb-tools verifier
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,11 +46,13 @@ check: build-tools check-tools ## Formatting, lints and docs
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-bench: build-tools bench-tools ## What recording costs, beside other recorders; prints Markdown
-	$(CARGO) build --release -p whence-recorder
+bench: build-tools bench-tools ## What recording costs, beside other recorders; how reports open; prints Markdown
+	$(CARGO) build --release -p whence-recorder -p whence-analyzer
+	$(CARGO) build --release -p whence-tests --bin whence-generate
 	$(SUDO) tests/bench/storm.py $(TARGET)/release
 	$(SUDO) tests/bench/samples.py $(TARGET)/release
 	$(SUDO) tests/bench/start.py $(TARGET)/release
+	tests/bench/report.py $(TARGET)/release
 
 soak: build-tools ## An hour of mixed load, and a thousand kills of the recorder at random moments
 	$(CARGO) build --workspace --all-targets
@@ -60,6 +62,16 @@ soak: build-tools ## An hour of mixed load, and a thousand kills of the recorder
 verifier: build-tools test-tools ## What BPF programs cost the verifiers of two kernels, compared with what is kept (BLESS=1 keeps it)
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --test live --test vm -- for_the_verifier
+
+FUZZ_TARGETS := bundle manifest segment rows rules arguments symbols
+FUZZ_SECONDS ?= 600
+FUZZ_SEED ?= $(shell date +%s)
+
+fuzz: build-tools ## Hostile input for every reader, FUZZ_SECONDS each; an input that fails is saved
+	$(CARGO) build --workspace --all-targets
+	for target in $(FUZZ_TARGETS); do \
+		$(TARGET)/debug/whence-fuzz $$target --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED) || exit; \
+	done
 
 pages: ## Man pages and completions of both programs, into dist/pages
 	$(CARGO) run --quiet -p whence-analyzer --example analyzer_pages -- dist/pages

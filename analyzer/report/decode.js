@@ -26,11 +26,21 @@ async function decode(element) {
     losses: data.losses.map((l) => ({ ...l, stream: text(l.stream), cause: text(l.cause) })),
     completeness: data.completeness.map(text),
     left_out: data.left_out.map(text),
+    against: data.against && decodeAgainst(data.against, text),
   };
   R.lost = { life: joined(R.losses.filter(isOfLife)), stacks: joined(R.losses.filter((l) => !isOfLife(l))) };
   decodeExecs(R);
   decodeCpu(R);
   return R;
+}
+
+function decodeAgainst(against, text) {
+  const row = (list, i) => ({
+    change: list.change[i], name: text(list.name[i]), before: text(list.before[i]), now: text(list.now[i]),
+    times: text(list.times[i]) ?? "", values: list.values[i],
+  });
+  const lists = against.lists.map((list) => ({ title: text(list.title), left_out: list.left_out, rows: list.name.map((_, i) => row(list, i)) }));
+  return { name: text(against.name), notes: against.notes.map(text), lists };
 }
 
 function parents(up) {

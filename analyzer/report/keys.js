@@ -3,7 +3,7 @@
 const KEYS = [
   ["Everywhere", [
     ["/", "search; Esc ends it"], ["Enter, Shift Enter", "next and previous match"],
-    ["1 2 3 4", "processes, programs, call paths, about"], ["t", "light, dark, as the system"], ["?", "this page"], ["Esc", "one step back"],
+    ["1 2 3 4 5", "processes, programs, call paths, about, changes if there are any"], ["t", "light, dark, as the system"], ["?", "this page"], ["Esc", "one step back"],
   ]],
   ["Processes", [
     ["↑ ↓ j k", "select"], ["← →", "fold and unfold, to the parent and the first child"],
@@ -32,7 +32,7 @@ function showKeys() {
 function listenToKeys(page) {
   const everywhere = {
     "/": () => page.search.focus(), "?": showKeys, t: () => page.nextTheme(), Escape: () => page.back(),
-    1: () => page.show("processes"), 2: () => page.show("programs"), 3: () => page.show("paths"), 4: () => page.show("about"),
+    1: () => page.show("processes"), 2: () => page.show("programs"), 3: () => page.show("paths"), 4: () => page.show("about"), 5: () => page.R.against && page.show("changes"),
   };
   const { tree, view } = page;
   const processes = {

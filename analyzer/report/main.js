@@ -1,13 +1,14 @@
 // Puts the parts together: tabs, search, theme.
 
-const TABS = [["processes", "Processes"], ["programs", "Programs"], ["paths", "Call paths"], ["about", "About"]];
+const TABS = [["processes", "Processes"], ["programs", "Programs"], ["paths", "Call paths"], ["about", "About"], ["changes", "Changes"]];
 
 class Page {
   constructor(R) {
     this.R = R;
     this.tab = "processes";
     this.selected = -1;
-    this.queries = { processes: "", programs: "", paths: "" };
+    this.tabs = TABS.filter(([id]) => id !== "changes" || R.against);
+    this.queries = { processes: "", programs: "", paths: "", changes: "" };
     this.search = $("search");
     colours.read();
     this.view = new View(R.length_us);
@@ -17,6 +18,7 @@ class Page {
     this.paths = new CallPaths(R);
     this.details = new Details(R, this);
     this.programs = new Programs(R, this);
+    this.changes = new Changes(R);
     this.flame = new Flame(R, this.paths);
     this.functions = new Functions(R, this.paths, this.flame);
     showHead(R);
@@ -29,19 +31,19 @@ class Page {
   }
 
   #makeTabs() {
-    $("tabs").replaceChildren(...TABS.map(([id, title], i) =>
+    $("tabs").replaceChildren(...this.tabs.map(([id, title], i) =>
       el("button", { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": id, title: `${title} (${i + 1})`, onclick: () => this.show(id) }, title)));
   }
 
   show(tab) {
     this.tab = tab;
-    for (const [id] of TABS) {
+    for (const [id] of this.tabs) {
       $(id).hidden = id !== tab;
       $(`tab-${id}`).setAttribute("aria-selected", String(id === tab));
     }
     if (tab === "paths" && !this.flame.tree) this.flame.load();
     $("find").hidden = tab === "about";
-    this.search.placeholder = { processes: "Find processes", programs: "Find programs", paths: "Find functions" }[tab] ?? "";
+    this.search.placeholder = { processes: "Find processes", programs: "Find programs", paths: "Find functions", changes: "Find changes" }[tab] ?? "";
     this.search.value = this.queries[tab] ?? "";
     this.#sayMatches();
     document.body.dataset.tab = tab;
@@ -87,6 +89,7 @@ class Page {
     if (tab === "processes") {
       this.rows.filter(test && ((p) => test(commOf(this.R, p)) || test(titleOf(this.R, p)) || String(process.pid[p]) === query.trim()));
     } else if (tab === "programs") this.programs.filter(test);
+    else if (tab === "changes") this.changes.filter(test);
     else if (tab === "paths") {
       this.flame.search(test);
       this.functions.filter(test);
@@ -99,6 +102,7 @@ class Page {
     let said = "";
     if (query && this.tab === "processes") said = counted(this.rows.matches?.reduce((a, b) => a + b, 0) ?? 0, "match", "matches");
     if (query && this.tab === "programs") said = counted(this.programs.shown.length, "match", "matches");
+    if (query && this.tab === "changes") said = counted(this.changes.shown, "match", "matches");
     if (query && this.tab === "paths") said = percent(this.flame.matched(), this.flame.tree.whole);
     $("matches").textContent = said;
     $("nothing").textContent = query ? `no process matches ${query}` : "nothing to show";

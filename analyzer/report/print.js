@@ -25,5 +25,6 @@ function preparePaper(R, rows, flame, paths) {
     el("table", null, el("thead", null, el("tr", null, ["Process", "Began (UTC)", "Ran for", "End"].map((t) => el("th", null, t)))), el("tbody", null, lines)),
     more > 0 ? el("p", null, `${count(more)} more rows are not printed`) : "",
     functions.length ? el("h2", null, `Functions by ${R.events[flame.event].name}`) : "",
-    functions.length ? el("table", null, el("thead", null, el("tr", null, ["Itself", "In all", "Function"].map((t) => el("th", null, t)))), el("tbody", null, functions)) : "");
+    functions.length ? el("table", null, el("thead", null, el("tr", null, ["Itself", "In all", "Function"].map((t) => el("th", null, t)))), el("tbody", null, functions)) : "",
+    ...(R.against ? changesOf(R).content : []));
 }

@@ -235,6 +235,10 @@ pub struct Report {
     #[arg(long, value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_processes: u32,
+    /// A recording from before, or a folder of them: the page tells what is new,
+    /// gone or changed since, as `whence diff` does
+    #[arg(long, value_name = "REC")]
+    pub against: Option<PathBuf>,
 }
 
 /// `whence bundle`

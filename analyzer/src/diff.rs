@@ -8,6 +8,7 @@
 
 pub mod chance;
 mod tally;
+pub mod words;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -22,6 +22,7 @@ use std::io::Write;
 use clap::ValueEnum;
 
 use crate::loss::Completeness;
+use crate::paths;
 use crate::recording::{Boot, Recordings};
 use crate::session::Session;
 use crate::{Error, Result};
@@ -100,7 +101,7 @@ pub async fn write(
         _ => folded::write(&rows, &frames, out)?,
     }
     Ok(Written {
-        samples: rows.iter().map(|row| row.samples).sum(),
+        samples: paths::add_up(rows.iter().map(|row| row.samples)),
         processes: None,
     })
 }

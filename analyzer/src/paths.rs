@@ -8,3 +8,8 @@
 pub mod samples;
 pub mod select;
 pub mod trie;
+
+/// The sum of weights; the greatest number where they are absurd.
+pub fn add_up(weights: impl IntoIterator<Item = i64>) -> i64 {
+    weights.into_iter().fold(0, i64::saturating_add)
+}

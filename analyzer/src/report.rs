@@ -11,6 +11,7 @@
 //! and `series` read them, `document` is what the page reads, `page` puts
 //! it together with the sources in `analyzer/report/`.
 
+mod against;
 mod choose;
 mod document;
 mod ground;
@@ -32,23 +33,27 @@ use crate::render::Progress;
 use crate::render::text;
 use crate::session::Session;
 use crate::stacks::Stacks;
+pub use against::Against;
 use document::{Counts, Document, Recording, Series};
 use ground::Ground;
 use life::Life;
 use paths::{PathTree, Stacked};
 use strings::Strings;
 
-/// How much a report holds.
+/// What a report holds.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'a> {
     /// Processes that it shows at most.
     pub max_processes: usize,
+    /// Other recordings that it is compared with.
+    pub against: Option<&'a Against>,
 }
 
-impl Default for Options {
+impl Default for Options<'_> {
     fn default() -> Self {
         Self {
             max_processes: 10_000,
+            against: None,
         }
     }
 }
@@ -68,7 +73,11 @@ pub struct Written {
 ///
 /// # Errors
 /// If a segment turns out to be damaged, or the page cannot be written.
-pub async fn write(session: &Session, out: &mut dyn Write, options: &Options) -> Result<Written> {
+pub async fn write(
+    session: &Session,
+    out: &mut dyn Write,
+    options: &Options<'_>,
+) -> Result<Written> {
     let mut progress = Progress::stderr();
     progress.step("reading processes");
     let forests = Forest::load_all(&session.recordings)?;
@@ -96,6 +105,8 @@ pub async fn write(session: &Session, out: &mut dyn Write, options: &Options) ->
     let executed_by = callers(&life.executed_by, rows.1);
     let left_out = left_out(&ground, &life, &stacked, &tree, &strings);
     describe(&mut document, &session.recordings, &left_out, &mut strings);
+    let against = options.against;
+    document.against = against.map(|against| against.document(&mut strings));
     document.boots = life.boots;
     document.process = life.process;
     document.process.caller = forked_by;

@@ -5,12 +5,14 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{Input, Symbolizer};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
+use object::read::{Object as _, ObjectSection as _, ReadCache};
 
 use crate::{jit, privilege};
 
@@ -61,7 +63,7 @@ impl Namer {
             // It reads files of strangers, with parsers of others.
             let _ = privilege::drop_capabilities(privilege::kept(false, false));
             for request in waiting {
-                for (frame, name) in request.frames.iter().zip(functions(&request)) {
+                for (frame, name) in request.frames.iter().zip(names_of(&request)) {
                     if named.send((*frame, name)).is_err() {
                         return;
                     }
@@ -116,6 +118,32 @@ impl Namer {
         };
         first.into_iter().chain(self.found()).collect()
     }
+}
+
+/// The same as [`functions`], of a file that may be made to break its reader: a
+/// panic in it is the file's, and names of others go on.
+fn names_of(request: &Request) -> Vec<Option<String>> {
+    let none = || vec![None; request.frames.len()];
+    let of_jit = request.frames.first().is_some_and(|frame| frame.of_jit);
+    if !of_jit && !is_plain(&request.file) {
+        return none();
+    }
+    catch_unwind(AssertUnwindSafe(|| functions(request))).unwrap_or_else(|_| none())
+}
+
+/// Whether no section is compressed but those for debuggers, which are not read.
+/// A few bytes of such a section can claim any size, and memory would be taken
+/// for it.
+fn is_plain(file: &File) -> bool {
+    let cache = ReadCache::new(file);
+    let Ok(elf) = object::File::parse(&cache) else {
+        return false;
+    };
+    elf.sections().all(|section| {
+        let is_debug = section.name().is_ok_and(|name| name.starts_with(".debug_"));
+        let stored = section.compressed_file_range();
+        is_debug || stored.is_ok_and(|range| range.compressed_size == range.uncompressed_size)
+    })
 }
 
 /// The names of the functions at these places of a file, as far as they have any.

@@ -100,7 +100,7 @@ impl Hit<'_> {
             quote::printable(self.comm),
             self.cpu,
             quote::printable(self.event),
-            self.context,
+            quote::printable(self.context),
         )
     }
 }
@@ -134,6 +134,19 @@ mod tests {
                 .line()
                 .ends_with("/proc/meminfo ... = No such file or directory (os error 2)")
         );
+    }
+
+    #[test]
+    fn no_text_of_a_hit_reaches_a_terminal_as_it_is() {
+        let hit = Hit {
+            wall_us: 0,
+            pid: 1,
+            comm: "\u{1b}[2J",
+            cpu: 0,
+            event: "\u{1b}[2J",
+            context: "\u{1b}[2J",
+        };
+        assert!(!hit.line().contains('\u{1b}'));
     }
 
     #[test]

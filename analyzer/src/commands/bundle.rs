@@ -150,6 +150,7 @@ async fn page(args: &Bundle, part: &Part) -> Result<u64> {
     let session = Session::new(Recordings::open(std::slice::from_ref(&part.dir))?, &limits)?;
     let options = report::Options {
         max_processes: MAX_PROCESSES,
+        against: None,
     };
     let mut page = Vec::new();
     report::write(&session, &mut page, &options).await?;

@@ -9,8 +9,7 @@ use whence_schemas::quote::printable;
 use super::Answer;
 use crate::Result;
 use crate::cli::{self, Source};
-use crate::diff::chance::Seen;
-use crate::diff::{self, Change, Diff, Kind};
+use crate::diff::{self, Change, Diff, Kind, words};
 use crate::loss::Completeness;
 use crate::render::text;
 use crate::session::Session;
@@ -108,28 +107,14 @@ fn section(
     changes: &[&Change],
     most: usize,
 ) -> Result<()> {
-    let title = match (kind, event) {
-        (Kind::Command, _) => "programs, runs in a time".to_owned(),
-        (Kind::Chain, _) => "chains of ancestors, runs in a time".to_owned(),
-        (Kind::Exit, _) => "how programs ended, share of their ends".to_owned(),
-        (Kind::Event, _) => "stack events in a time".to_owned(),
-        (Kind::Function, event) => {
-            format!(
-                "functions on call paths, share of {}",
-                event.unwrap_or("all")
-            )
-        }
-        (Kind::Path, event) => format!("call paths, share of {}", event.unwrap_or("all")),
-    };
-    answer.title(&title)?;
+    answer.title(&words::title(kind, event))?;
     answer.line("                   A          B   ratio")?;
     for change in changes.iter().take(most) {
-        let [a, b] = change.seen.map(|seen| amount(kind, seen));
-        let ratio = change.ratio().filter(|ratio| *ratio > 0.0).map(times);
+        let [a, b] = words::amounts(change);
         let head = format!(
             "{:<7}  {a:>10}  {b:>10}  {:>6}  ",
             change.novelty().name(),
-            ratio.unwrap_or_default()
+            words::times(change).unwrap_or_default()
         );
         let name = printable(&change.name);
         let room = answer.screen.line(false).saturating_sub(text::width(&head));
@@ -143,29 +128,6 @@ fn section(
     match changes.len().saturating_sub(most) {
         0 => Ok(()),
         more => answer.line(&answer.screen.dim(&format!("{more} more; -n shows them"))),
-    }
-}
-
-fn times(ratio: f64) -> String {
-    match ratio {
-        100.0.. => format!("×{ratio:.0}"),
-        10.0.. => format!("×{ratio:.1}"),
-        _ => format!("×{ratio:.2}"),
-    }
-}
-
-fn amount(kind: Kind, seen: Seen) -> String {
-    let value = seen.value();
-    if seen.count == 0 {
-        return "-".into();
-    }
-    if kind.is_share() {
-        return format!("{:.1}%", value * 100.0);
-    }
-    match value {
-        1.0.. => format!("{value:.1}/s"),
-        _ if value * 60.0 >= 1.0 => format!("{:.1}/min", value * 60.0),
-        _ => format!("{:.1}/h", value * 3600.0),
     }
 }
 

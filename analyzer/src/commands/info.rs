@@ -248,7 +248,7 @@ fn tables(recording: &Recording) -> Vec<String> {
             of_table.segments,
         ));
     }
-    let bytes: i64 = all.iter().map(|c| c.bytes).sum();
+    let bytes = all.iter().fold(0_i64, |sum, c| sum.saturating_add(c.bytes));
     let rows = all.iter().fold(0_i64, |sum, c| sum.saturating_add(c.rows));
     lines.push(format!(
         "  {:<10} {:>12} {:>12}",

@@ -2,9 +2,9 @@
 
 use super::{say_completeness, session};
 use crate::Result;
-use crate::cli::Report;
+use crate::cli::{Report, Source};
 use crate::render::{file, text};
-use crate::report::{self, Options};
+use crate::report::{self, Against, Options};
 
 /// Makes the page and writes it.
 ///
@@ -12,8 +12,20 @@ use crate::report::{self, Options};
 /// If the recording cannot be read or the file not be written.
 pub async fn run(args: &Report) -> Result<()> {
     let session = session(&args.source, false)?;
+    let against = match &args.against {
+        None => None,
+        Some(path) => {
+            let source = Source {
+                input: vec![path.clone()],
+                max_memory: args.source.max_memory,
+            };
+            let before = super::session(&source, false)?;
+            Some(Against::compare(&before, &session).await?)
+        }
+    };
     let options = Options {
         max_processes: args.max_processes as usize,
+        against: against.as_ref(),
     };
     let mut page = Vec::new();
     let written = report::write(&session, &mut page, &options).await?;

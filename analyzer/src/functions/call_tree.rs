@@ -21,6 +21,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::scalar::ScalarValue;
 
 use super::{Shared, external};
+use crate::paths::add_up;
 use crate::paths::samples::{Filter, Weighted, aggregate};
 use crate::paths::select::{choose, whole_path};
 use crate::paths::trie::Trie;
@@ -199,8 +200,7 @@ fn places<'a>(tries: &'a BTreeMap<&'a str, Trie>) -> Vec<Place<'a>> {
 
 fn rows(event: &str, tries: &BTreeMap<&str, Trie>, stacks: &Stacks) -> Result<RecordBatch> {
     let places = places(tries);
-    let whole: i64 = tries.values().map(Trie::weight).sum();
-    let whole = whole.max(1) as f64;
+    let whole = add_up(tries.values().map(Trie::weight)).max(1) as f64;
     let text = |of: &dyn Fn(&Place<'_>) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(places.iter().map(of)))
     };

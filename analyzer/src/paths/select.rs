@@ -17,6 +17,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::add_up;
 use super::samples::Weighted;
 use super::trie::Trie;
 use crate::stacks::{Function, Stacks};
@@ -196,7 +197,7 @@ fn merge(
         event: event.to_owned(),
         is_event,
         others: Vec::new(),
-        weight: contexts.iter().map(|c| c.weight).sum(),
+        weight: add_up(contexts.iter().map(|c| c.weight)),
         contexts,
         samples,
         total,

@@ -3,6 +3,7 @@
 
 use hashbrown::HashMap;
 
+use super::add_up;
 use crate::stacks::Function;
 
 /// No node.
@@ -109,7 +110,7 @@ impl Trie {
     /// Weight of all paths.
     #[must_use]
     pub fn weight(&self) -> i64 {
-        self.roots.iter().map(|root| self.node(*root).weight).sum()
+        add_up(self.roots.iter().map(|root| self.node(*root).weight))
     }
 
     /// The functions from a node down to where paths part or end, with the node

@@ -31,6 +31,8 @@ pub(super) struct Document {
     pub(super) sample: Samples,
     pub(super) series: Series,
     pub(super) losses: Vec<Loss>,
+    /// Another recording that this one is compared with.
+    pub(super) against: Option<Against>,
 }
 
 /// Facts of one recording.
@@ -177,4 +179,31 @@ pub(super) struct Loss {
     pub(super) t0_us: i64,
     pub(super) t1_us: i64,
     pub(super) count: i64,
+}
+
+/// What is new, gone or changed since another recording.
+#[derive(Debug, Serialize)]
+pub(super) struct Against {
+    pub(super) name: u32,
+    /// What was lost there, and what could not be compared, a line each.
+    pub(super) notes: Vec<u32>,
+    pub(super) lists: Vec<Changes>,
+}
+
+/// Columns of the differences of one kind, the least likely by chance first.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Changes {
+    pub(super) title: u32,
+    /// `new`, `gone` or `changed`.
+    pub(super) change: Vec<&'static str>,
+    pub(super) name: Vec<u32>,
+    /// What each recording has, as text …
+    pub(super) before: Vec<u32>,
+    pub(super) now: Vec<u32>,
+    /// … how many times as much it is now …
+    pub(super) times: Vec<Option<u32>>,
+    /// … and both as numbers of one unit.
+    pub(super) values: Vec<[f64; 2]>,
+    /// Differences that the page does not show.
+    pub(super) left_out: usize,
 }

@@ -31,6 +31,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("../../report/tree.js"),
     include_str!("../../report/details.js"),
     include_str!("../../report/programs.js"),
+    include_str!("../../report/changes.js"),
     include_str!("../../report/callpaths.js"),
     include_str!("../../report/flame.js"),
     include_str!("../../report/functions.js"),

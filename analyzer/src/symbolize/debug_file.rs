@@ -5,9 +5,15 @@ use std::path::{Component, Path, PathBuf};
 
 use object::elf::{PF_X, PT_LOAD};
 use object::read::elf::{ElfFile64, FileHeader as _, ProgramHeader as _};
-use object::{Object as _, ReadCache, ReadRef};
+use object::{Object as _, ObjectSection as _, ReadCache, ReadRef};
 
 use super::layout::{Header, Layout};
+
+/// What a section may swell to, for each byte that it has in the file: debug
+/// information gets a tenth as small. A few bytes can claim any size.
+const MAX_SWELLING: u64 = 64;
+/// … and beside that.
+const MAX_SWELLING_BYTES: u64 = 1 << 20;
 
 /// A file whose build-id is that of the module.
 #[derive(Debug)]
@@ -129,6 +135,14 @@ fn read(path: &Path) -> Result<(Option<String>, Layout, Option<PathBuf>), String
     let cache = ReadCache::new(file);
     let elf: ElfFile64<'_, object::Endianness, _> =
         ElfFile64::parse(&cache).map_err(|e| e.to_string())?;
+    for section in elf.sections() {
+        let range = section.compressed_file_range().map_err(|e| e.to_string())?;
+        let most = range.compressed_size.saturating_mul(MAX_SWELLING);
+        if range.uncompressed_size > most.saturating_add(MAX_SWELLING_BYTES) {
+            let bytes = range.uncompressed_size;
+            return Err(format!("a compressed section claims to be {bytes} bytes"));
+        }
+    }
     let build_id = elf.build_id().map_err(|e| e.to_string())?;
     let build_id = build_id.map(hex);
     let stripped = elf.section_by_name(".debug_info").is_none();

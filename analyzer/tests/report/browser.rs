@@ -167,6 +167,22 @@ impl Browser {
             .collect())
     }
 
+    /// Shows the page as it would be printed.
+    pub(crate) fn as_on_paper(&self) -> Result<()> {
+        let media = json!({"cmd": "Emulation.setEmulatedMedia", "params": {"media": "print"}});
+        self.post("/goog/cdp/execute", &media)?;
+        Ok(())
+    }
+
+    /// Prints the page, as PDF on A4.
+    pub(crate) fn print(&self) -> Result<Vec<u8>> {
+        use base64::Engine as _;
+        let paper = json!({"page": {"width": 21.0, "height": 29.7}});
+        let pdf = self.post("/print", &paper)?;
+        let pdf = pdf.as_str().unwrap_or_default();
+        Ok(base64::engine::general_purpose::STANDARD.decode(pdf)?)
+    }
+
     fn post(&self, path: &str, body: &Value) -> Result<Value> {
         self.ask("POST", path, &body.to_string())
     }

@@ -22,6 +22,8 @@ pub(crate) const TESTS: &[Test] = &[
     with_browser("page/dark_and_light_follow_the_button", themes),
     with_browser("page/keys_are_explained", keys),
     with_browser("page/what_is_printed_is_text", prints),
+    with_browser("page/paper_is_read_by_everyone", paper),
+    with_browser("page/changes_since_another_recording", changes),
     with_browser("page/a_narrow_window_cuts_nothing_off", narrow),
     with_browser("page/nothing_is_loaded", loads_nothing),
 ];
@@ -299,6 +301,99 @@ fn prints() -> Tested {
     for said in ["ksmtuned", "awk ×16", "exit 1", "vfs_read"] {
         ensure!(paper.contains(said), "{said:?} is not in {paper:?}");
     }
+    no_complaints(&browser)
+}
+
+/// Whatever the screen showed, and in whichever colours.
+fn paper() -> Tested {
+    let (_folder, page) = crate::stories::reported(ksmtuned())?;
+    // As wide as A4 at 96 dots per inch.
+    let browser = crate::browser::Browser::start(794, 1123)?;
+    crate::stories::open(&browser, &page)?;
+    browser.keys("t3")?;
+    browser.run("dispatchEvent(new Event('beforeprint'))")?;
+    browser.as_on_paper()?;
+    let visible = |id: &str| {
+        browser.wait(&format!("document.getElementById('{id}').offsetHeight > 0"))?;
+        browser.text(&format!("document.getElementById('{id}').innerText"))
+    };
+    ensure!(visible("host")? == "web1", "the title is not printed");
+    let loss = visible("loss")?;
+    ensure!(loss.starts_with("lost: 17 exec events"), "{loss}");
+    let processes = visible("paper")?;
+    ensure!(processes.contains("/^MemFree:/"), "{processes}");
+    let hidden = browser.text(
+        "['bar', 'details', 'programs', 'paths', 'about'] \
+         .filter((id) => document.getElementById(id).offsetHeight > 0).join()",
+    )?;
+    ensure!(hidden.is_empty(), "{hidden} is of no use on paper");
+    let clipped = browser.text(
+        "[document.documentElement, ...document.querySelectorAll('#head, #head *, #paper, #paper *')] \
+         .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0) \
+         .map((e) => `${e.tagName}#${e.id} ${e.scrollWidth} of ${e.clientWidth}`).join()",
+    )?;
+    ensure!(clipped.is_empty(), "cut off: {clipped}");
+    // The page was dark on the screen; ink is not.
+    let pale = browser.text(
+        "[...document.querySelectorAll('#head *, #paper *')].filter((e) => { \
+           const [r, g, b] = getComputedStyle(e).color.match(/\\d+/g).map(Number); \
+           return e.textContent.trim() && 0.3 * r + 0.6 * g + 0.1 * b > 150; \
+         }).map((e) => `${e.tagName} ${getComputedStyle(e).color}`).slice(0, 5).join()",
+    )?;
+    ensure!(pale.is_empty(), "too pale for paper: {pale}");
+    let pdf = browser.print()?;
+    ensure!(pdf.starts_with(b"%PDF"), "{} bytes are no PDF", pdf.len());
+    no_complaints(&browser)
+}
+
+fn changes() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let before = ksmtuned().write(folder.path(), "before");
+    let mut story = ksmtuned();
+    for i in 0..40 {
+        let argv = ["logger", "</td><script>alert(1)</script>"];
+        story = story.run(i64::from(i) * 150, 80, 600 + i, &argv);
+    }
+    let now = story.write(folder.path(), "now");
+    let before = before.to_str().ok_or("no name")?;
+    let page = crate::stories::page_of(folder.path(), &now, &["--against", before])?;
+    let browser = crate::browser::Browser::start(1400, 900)?;
+    crate::stories::open(&browser, &page)?;
+    browser.keys("5")?;
+    browser.wait("!document.getElementById('changes').hidden")?;
+    let said = browser.text("document.getElementById('changes').innerText")?;
+    for part in [
+        "before.whence",
+        "lost: 17 exec events",
+        "Programs, runs in a time",
+    ] {
+        ensure!(said.contains(part), "{part:?} is not in {said:?}");
+    }
+    let first = "document.querySelector('#changes tbody tr')";
+    let cells = browser.text(&format!(
+        "[...{first}.children].map((cell) => cell.textContent).join('|')"
+    ))?;
+    ensure!(
+        cells.starts_with("new|-|") && cells.ends_with("|logger"),
+        "{cells}"
+    );
+    // Nothing before, so its bar has no length.
+    let bars = browser.text(&format!(
+        "[...{first}.querySelectorAll('i')].map((bar) => Math.sign(bar.offsetWidth)).join()"
+    ))?;
+    ensure!(bars == "0,1", "{bars}");
+    browser.keys("/no such change")?;
+    browser.wait("document.getElementById('matches').textContent === '0 matches'")?;
+    browser.keys(ESCAPE)?;
+    browser.run("dispatchEvent(new Event('beforeprint'))")?;
+    let paper = browser.text("document.getElementById('paper').textContent")?;
+    ensure!(paper.contains("before.whence"), "changes are not printed");
+    no_complaints(&browser)?;
+    // Without another recording there is no such tab.
+    let (_folder, browser) = shown(ksmtuned())?;
+    let tabs = browser.text("document.getElementById('tabs').innerText")?;
+    ensure!(!tabs.contains("Changes"), "{tabs}");
+    browser.keys("5")?;
     no_complaints(&browser)
 }
 

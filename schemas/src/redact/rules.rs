@@ -18,8 +18,13 @@ use super::random;
 pub const DEFAULT_VERSION: u32 = 1;
 /// A file of rules may not be larger.
 pub const MAX_RULES_BYTES: u64 = 1 << 20;
-/// Memory for one compiled expression.
+/// Memory for one compiled expression …
 const MAX_REGEX_BYTES: usize = 1 << 20;
+/// … and for all of them.
+const MAX_REGEXES_BYTES: usize = 64 << 20;
+/// Words with more bytes in all get no table of transitions: it would take a
+/// thousand times as much memory as they do.
+const MAX_TABLE_BYTES: usize = 4 << 10;
 
 const DEFAULT: &str = include_str!("default.rules");
 
@@ -198,9 +203,13 @@ impl Rules {
             .chain(programs)
             .collect();
         let words = |words: Vec<String>| {
+            let kind = match words.iter().map(String::len).sum::<usize>() {
+                0..=MAX_TABLE_BYTES => AhoCorasickKind::DFA,
+                _ => AhoCorasickKind::ContiguousNFA,
+            };
             AhoCorasick::builder()
                 .ascii_case_insensitive(true)
-                .kind(Some(AhoCorasickKind::DFA))
+                .kind(Some(kind))
                 .build(words)
                 .map_err(|e| RuleError::of_all(&e))
         };
@@ -259,10 +268,12 @@ impl Rules {
 }
 
 fn expressions(patterns: &[(usize, String)]) -> Result<Vec<Regex>, RuleError> {
+    let bytes = MAX_REGEX_BYTES.min(MAX_REGEXES_BYTES / patterns.len().max(1));
     let compile = |(line, pattern): &(usize, String)| {
         RegexBuilder::new(pattern)
             .unicode(false)
-            .size_limit(MAX_REGEX_BYTES)
+            .size_limit(bytes)
+            .dfa_size_limit(bytes)
             .build()
             .map_err(|e| {
                 let text = e.to_string();
@@ -398,6 +409,16 @@ mod tests {
         let lines = Lines::of(DEFAULT).unwrap();
         Rules::compile(&lines, "x".into()).unwrap();
         assert_ne!(Rules::builtin().label(), Rules::none().label());
+    }
+
+    /// A file of rules may have a mebibyte; to use it takes no thousand of them.
+    #[test]
+    fn many_words_and_patterns_work_as_few_do() {
+        let marks: Vec<String> = (0..20_000).map(|n| format!("mark{n:05}")).collect();
+        let text = format!("default off\npattern {} mark\\d+\n", marks.join("|"));
+        let rules = Rules::parse(&text).unwrap();
+        assert!(rules.may_match(b"a MARK19999 b") && !rules.may_match(b"a mark b"));
+        assert_eq!(rules.patterns(b"mark00000 mark19999").count(), 1);
     }
 
     #[test]

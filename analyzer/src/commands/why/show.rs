@@ -3,6 +3,7 @@
 
 use whence_schemas::quote::printable;
 
+use crate::paths::add_up;
 use crate::paths::select::{CPU_EVENTS, Context, Selection};
 use crate::paths::trie::Trie;
 use crate::render::{Screen, text};
@@ -167,7 +168,7 @@ impl Tree<'_> {
         } else {
             drawn
         };
-        let folded: i64 = nodes[drawn..].iter().map(weight).sum();
+        let folded = add_up(nodes[drawn..].iter().map(weight));
         let mut below: Vec<Nodes> = nodes[..drawn].iter().map(|n| Nodes::One(*n)).collect();
         if own > 0 && !nodes.is_empty() {
             below.push(Nodes::Here(own));
