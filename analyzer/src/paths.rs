@@ -7,4 +7,5 @@
 
 pub mod samples;
 pub mod select;
+mod sums;
 pub mod trie;
