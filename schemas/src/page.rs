@@ -4,7 +4,8 @@
 //! that grow are delta-packed. The others use a dictionary if their values
 //! repeat in the first rows of the segment. If not, a dictionary would store
 //! each value and an index to it: numbers are delta-packed then, and texts leave
-//! out what they begin with like the text before. Statistics are kept per page
+//! out what they begin with like the text before, but for archives, whose texts
+//! always have a dictionary. Statistics are kept per page
 //! only where queries prune by them: time and process.
 
 use std::collections::HashSet;
@@ -88,7 +89,7 @@ pub fn properties(def: &TableDef, first: Option<&RecordBatch>, effort: Effort) -
     for column in def.columns {
         let values = first.and_then(|batch| batch.column_by_name(column.name));
         let path = leaf(column);
-        if let Some(encoding) = encoding(column, values.map(AsRef::as_ref)) {
+        if let Some(encoding) = encoding(column, values.map(AsRef::as_ref), effort) {
             properties = properties
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), encoding);
@@ -112,7 +113,11 @@ fn leaf(column: &ColumnDef) -> ColumnPath {
 }
 
 /// How a column is encoded, unless by a dictionary.
-fn encoding(column: &ColumnDef, values: Option<&dyn Array>) -> Option<PageEncoding> {
+fn encoding(
+    column: &ColumnDef,
+    values: Option<&dyn Array>,
+    effort: Effort,
+) -> Option<PageEncoding> {
     let packed = Some(PageEncoding::DELTA_BINARY_PACKED);
     if column.encoding == Encoding::Delta {
         return packed;
@@ -129,6 +134,9 @@ fn encoding(column: &ColumnDef, values: Option<&dyn Array>) -> Option<PageEncodi
     };
     match values.data_type() {
         _ if repeats => None,
+        // Over a whole row group, texts repeat more than in its first rows, and an
+        // archive has room for all distinct ones.
+        DataType::Utf8 if effort == Effort::Archive => None,
         DataType::Utf8 => Some(PageEncoding::DELTA_BYTE_ARRAY),
         _ => packed,
     }

@@ -37,10 +37,6 @@ AGGREGATES = {
         SELECT f.comm, count(*) AS n, max(e.ts_ns - f.ts_ns) AS longest
         FROM fork f JOIN exec e ON e.upid = f.child_upid WHERE e.errno = 0
         GROUP BY f.comm ORDER BY n DESC, f.comm""",
-    "below a process, by numbers": """
-        SELECT p.comm, count(*) AS n FROM process p JOIN process r
-        ON p.tree_first BETWEEN r.tree_first AND r.tree_last
-        WHERE r.comm = 'ci-runner' GROUP BY p.comm ORDER BY n DESC, p.comm""",
 }
 SAMPLE_AGGREGATES = {
     "CPU time by thread": """
@@ -71,6 +67,12 @@ NAMES = """
     FROM frame LEFT JOIN symbol USING (frame_id) GROUP BY frame_id"""
 
 
+BELOW = """
+    SELECT p.comm, count(*) AS n FROM process p JOIN process r
+    ON p.tree_first BETWEEN r.tree_first AND r.tree_last
+    WHERE r.comm = 'ci-runner' GROUP BY p.comm ORDER BY n DESC, p.comm"""
+
+
 def trees(program, root):
     """Questions of trees, by name: what whence is asked, how its rows come to an
     answer, and the SQL for it."""
@@ -82,6 +84,7 @@ def trees(program, root):
     above = """
         UNION ALL
         SELECT a.run, p.parent_upid, p.comm || ' > ' || a.chain FROM process p JOIN above a ON p.upid = a.next)"""
+    values = lambda rows: [list(r.values()) for r in rows]
     return {
         f"who {program}": (
             ["who", f"^{program}$"],
@@ -107,13 +110,14 @@ def trees(program, root):
                 SELECT count(*) FROM (SELECT upid FROM up UNION SELECT upid FROM down)"""),
         f"descendants of {root}": (
             ["query", f"SELECT count(*) AS n FROM descendants((SELECT upid FROM process WHERE comm = '{root}'))"],
-            lambda rows: [list(r.values()) for r in rows],
+            values,
             below + " SELECT count(*) - 1 FROM below"),
         f"process_tree of {root}, by program": (
             ["query", "SELECT comm, count(*) AS n FROM process_tree("
                       f"(SELECT upid FROM process WHERE comm = '{root}')) GROUP BY comm ORDER BY n DESC, comm"],
-            lambda rows: [list(r.values()) for r in rows],
+            values,
             below + " SELECT comm, count(*) AS n FROM below GROUP BY comm ORDER BY n DESC, comm"),
+        f"below {root} by numbers, the same SQL": (["query", BELOW], values, BELOW),
     }
 
 

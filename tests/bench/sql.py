@@ -39,6 +39,7 @@ import duckdb
 asked = json.load(sys.stdin)
 begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)
 database = duckdb.connect(config={"threads": asked["threads"]})
+database.execute("SET enable_progress_bar = false")
 for table, files in asked["tables"].items():
     database.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{files}')")
 rows = database.execute(asked["sql"]).fetchall()
@@ -87,8 +88,9 @@ class Bench:
         self.generate = str(options.programs.absolute() / "whence-generate")
         self.rounds, self.folder = options.rounds, pathlib.Path(folder)
 
-    def recording(self, name, **sizes):
-        """A recording of these sizes in millions; the same options give the same rows."""
+    def recording(self, name, compact=False, **sizes):
+        """A recording of these sizes in millions; the same options give the same rows.
+        One that is compacted has its table of processes complete, whatever its size."""
         path = self.folder / f"{name}.whence"
         if not path.exists():
             command = [self.generate, "-o", str(path), "--segment", "60"]
@@ -97,6 +99,8 @@ class Bench:
                 if value is not True:
                     command.append(value if isinstance(value, str) else f"{value:.6f}M")
             subprocess.run(command, check=True)
+            if compact:
+                subprocess.run([self.whence, "compact", str(path)], check=True, stdout=subprocess.DEVNULL)
         return str(path)
 
     def ask(self, recording, arguments, *, human=False, memory=None):
@@ -225,8 +229,8 @@ def shapes(bench, options, life):
     print("\n### Shapes")
     million = min(1.0, options.events / 10)
     cut = bench.recording("cut-off", processes=options.events / EVENTS_PER_PROCESS, cut_off=True)
-    chain = bench.recording("chain", processes=million, shape="chain")
-    star = bench.recording("star", processes=million, shape="star")
+    chain = bench.recording("chain", compact=True, processes=million, shape="chain")
+    star = bench.recording("star", compact=True, processes=million, shape="star")
     whole, derived = (bench.ask(recording, ["query", DERIVED]).text for recording in (life, cut))
     if whole != derived:
         raise SystemExit(f"the derived table differs:\n{whole}\n{derived}")
@@ -253,7 +257,7 @@ def growth(bench, sizes):
     }
     head("question", *[f"{size:g} M: {what}" for size in sizes for what in ("s", "CPU s", "MB")])
     recordings = [
-        bench.recording(f"grow-{size:g}", processes=size / EVENTS_PER_PROCESS, samples=size, stacks=min(size / 10, 1))
+        bench.recording(f"grow-{size:g}", compact=True, processes=size / EVENTS_PER_PROCESS, samples=size, stacks=min(size / 10, 1))
         for size in sizes]
     for name, (arguments, human) in asked.items():
         cells = []
@@ -299,7 +303,7 @@ def main():
     folder = options.scratch or tempfile.mkdtemp(prefix="whence-bench-")
     try:
         bench = Bench(options, folder)
-        life = bench.recording("life", processes=options.events / EVENTS_PER_PROCESS)
+        life = bench.recording("life", compact=True, processes=options.events / EVENTS_PER_PROCESS)
         samples = bench.recording("samples", processes=0.01, samples=options.samples,
                                   stacks=options.samples / SAMPLES_PER_STACK)
         import duckdb

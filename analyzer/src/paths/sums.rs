@@ -20,6 +20,8 @@ use crate::spill::Spill;
 const BLOCK: usize = 64;
 /// Sums that a table begins with.
 const LEAST_SLOTS: usize = 4096;
+/// Times its size that must be free for a result to stay in memory.
+const ROOM: usize = 3;
 /// Numbers that a sum is in a run.
 pub(super) const NUMBERS: usize = 5;
 
@@ -225,8 +227,11 @@ impl Table {
 pub(super) fn merge(runs: &[Run], kinds: &[u32], memory: &MemoryReservation) -> Result<Run> {
     let all: usize = runs.iter().map(|run| run.len()).sum();
     let mut held = Vec::new();
-    let mut spill = match memory.try_grow(all * size_of::<i64>()) {
+    let bytes = all * size_of::<i64>();
+    // As much has to be left for the call paths that are looked up then.
+    let mut spill = match memory.try_grow(bytes * ROOM) {
         Ok(()) => {
+            memory.shrink(bytes * (ROOM - 1));
             held.reserve_exact(all);
             None
         }

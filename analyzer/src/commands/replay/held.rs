@@ -74,3 +74,57 @@ impl Held {
         events
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int32Array, StringArray, TimestampMicrosecondArray};
+
+    use super::*;
+
+    /// Execs by their time and status.
+    fn execs(rows: &[(i64, i32)]) -> RecordBatch {
+        let times = rows.iter().map(|(time, _)| *time);
+        let status = rows.iter().map(|(_, errno)| *errno);
+        let columns: [(&str, ArrayRef); 3] = [
+            (
+                "event",
+                Arc::new(StringArray::from(vec!["exec"; rows.len()])),
+            ),
+            (
+                "time",
+                Arc::new(TimestampMicrosecondArray::from_iter_values(times)),
+            ),
+            ("errno", Arc::new(Int32Array::from_iter_values(status))),
+        ];
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    fn kept(mut held: Held, batch: &RecordBatch) -> Vec<bool> {
+        let rows = (0..batch.num_rows()).map(|row| Event { batch, row });
+        rows.map(|event| held.keep(&event)).collect()
+    }
+
+    #[test]
+    fn what_was_not_found_waits_with_all_after_it() {
+        let batch = execs(&[(0, 0), (1, libc::ENOENT), (2, 0), (3, libc::EACCES)]);
+        assert_eq!(kept(Held::open(), &batch), [false, true, true, true]);
+        assert_eq!(kept(Held::default(), &batch), [false; 4]);
+    }
+
+    #[test]
+    fn it_waits_no_longer_than_a_search_takes() {
+        let batch = execs(&[(1, libc::ENOENT), (2, 0)]);
+        let mut held = Held::open();
+        for row in 0..2 {
+            assert!(held.keep(&Event { batch: &batch, row }));
+        }
+        assert!(held.release(SEARCH_US).is_none());
+        let mut released = || held.release(SEARCH_US + 1).map(|(_, row)| row);
+        assert_eq!(
+            [released(), released(), released()],
+            [Some(0), Some(1), None]
+        );
+    }
+}
