@@ -136,7 +136,7 @@ def paths(function):
             ["top", "--rows", "10"],
             lambda rows: [[r["name"], r["self_weight"], r["total_weight"]] for r in rows if r["kind"] == "function"],
             f"""{weights},
-            leaves AS (SELECT stack_id, name FROM stack JOIN names ON frame_id = frame_ids[1]),
+            leaves AS (SELECT DISTINCT stack_id, name FROM stack JOIN names ON frame_id = frame_ids[1]),
             own AS (
               SELECT name, sum(ns) AS ns FROM weights
               JOIN leaves ON stack_id = coalesce(kernel_stack_id, user_stack_id) GROUP BY name),
