@@ -46,12 +46,12 @@ check: build-tools check-tools ## Formatting, lints and docs
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-bench: build-tools bench-tools ## What recording costs, beside other recorders; how reports open; prints Markdown
-	$(CARGO) build --release -p whence-recorder -p whence-analyzer
-	$(CARGO) build --release -p whence-tests --bin whence-generate
+bench: build-tools bench-tools test-tools ## What recording and asking cost, beside others; prints Markdown
+	$(CARGO) build --release -p whence-recorder -p whence-analyzer -p whence-tests --bins
 	$(SUDO) tests/bench/storm.py $(TARGET)/release
 	$(SUDO) tests/bench/samples.py $(TARGET)/release
 	$(SUDO) tests/bench/start.py $(TARGET)/release
+	$(PYTHON) tests/bench/sql.py $(TARGET)/release
 	tests/bench/report.py $(TARGET)/release
 
 soak: build-tools ## An hour of mixed load, and a thousand kills of the recorder at random moments

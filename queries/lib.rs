@@ -149,6 +149,7 @@ library!(
     "memory_by_process",
     "odd_places",
     "off_cpu_by_stack",
+    "off_cpu_by_waker",
     "orphans",
     "overhead",
     "periodic_jobs",

@@ -132,7 +132,7 @@ impl Error {
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
         match error.find_root() {
-            DataFusionError::ResourcesExhausted(text) if text.contains("spill") => full_disk(),
+            DataFusionError::ResourcesExhausted(text) if text.contains("disk space") => full_disk(),
             DataFusionError::ResourcesExhausted(_) => Self::Limit(
                 "the query needs more memory than it may use; give it more with --max-memory"
                     .into(),
@@ -157,7 +157,7 @@ impl From<DataFusionError> for Error {
 }
 
 /// That what does not fit in memory does not fit on the disk either.
-fn full_disk() -> Error {
+pub(crate) fn full_disk() -> Error {
     Error::Limit(
         "there is no space left for what does not fit in memory; set TMPDIR to a folder \
          with more, or give the query more memory with --max-memory"
@@ -165,7 +165,8 @@ fn full_disk() -> Error {
     )
 }
 
-fn is_full(error: &std::io::Error) -> bool {
+/// Whether it is for want of space.
+pub(crate) fn is_full(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

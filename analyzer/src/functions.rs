@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::prelude::SessionContext;
 
-use crate::forest::{Forest, Forests};
+use crate::forest::{Column, Forest, Forests};
 use crate::recording::Recordings;
 use crate::stacks::Stacks;
 
@@ -63,7 +63,7 @@ impl Notes {
 pub fn register(context: &SessionContext, recordings: &Recordings) -> Result<Notes> {
     let shared = Arc::new(Shared {
         recordings: recordings.clone(),
-        forests: OnceLock::new(),
+        forests: Mutex::new(None),
         stacks: OnceLock::new(),
         notes: Mutex::new(Vec::new()),
     });
@@ -90,7 +90,8 @@ fn external(error: crate::Error) -> DataFusionError {
 #[derive(Debug)]
 struct Shared {
     recordings: Recordings,
-    forests: OnceLock<Result<Forests, String>>,
+    /// The forests that were read last, and the columns that they have.
+    forests: Mutex<Option<(Vec<Column>, Forests)>>,
     stacks: OnceLock<Result<Stacks, String>>,
     /// What there is to say beside the rows, such as near names.
     notes: Mutex<Vec<String>>,
@@ -104,15 +105,20 @@ impl Shared {
         }
     }
 
-    fn forests(&self) -> Result<Forests> {
-        let load = || match Forest::load_all(&self.recordings) {
-            Ok(forests) => Ok(Arc::new(forests)),
-            Err(e) => Err(e.to_string()),
-        };
-        self.forests
-            .get_or_init(load)
-            .clone()
-            .map_err(DataFusionError::Execution)
+    /// The forests, with at least these columns.
+    fn forests(&self, columns: &[Column]) -> Result<Forests> {
+        let mut read = self.forests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, forests)) = &*read
+            && columns.iter().all(|column| known.contains(column))
+        {
+            return Ok(Arc::clone(forests));
+        }
+        // What is there has to make room first.
+        *read = None;
+        let forests = Forest::load_all_with(&self.recordings, columns).map_err(external)?;
+        let forests = Arc::new(forests);
+        *read = Some((columns.to_vec(), Arc::clone(&forests)));
+        Ok(forests)
     }
 
     fn stacks(&self) -> Result<&Stacks> {

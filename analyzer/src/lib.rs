@@ -27,6 +27,7 @@ pub mod report;
 mod scan;
 pub mod scratch;
 pub mod session;
+mod spill;
 pub mod stacks;
 pub mod store;
 pub mod symbolize;

@@ -7,6 +7,7 @@
 
 pub mod samples;
 pub mod select;
+mod sums;
 pub mod trie;
 
 /// The sum of weights; the greatest number where they are absurd.

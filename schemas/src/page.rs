@@ -4,8 +4,9 @@
 //! that grow are delta-packed. The others use a dictionary or not, whichever is
 //! smaller for the first rows of the segment: a dictionary stores each distinct
 //! value and an index for each row. Without one, numbers are delta-packed and
-//! texts leave out what they begin with like the text before. Statistics are kept
-//! per page only where queries prune by them: time and process.
+//! texts leave out what they begin with like the text before; but texts of archives
+//! always have a dictionary. Statistics are kept per page only where queries prune by
+//! them: time and process.
 
 use std::collections::HashSet;
 
@@ -88,7 +89,7 @@ pub fn properties(def: &TableDef, first: Option<&RecordBatch>, effort: Effort) -
     for column in def.columns {
         let values = first.and_then(|batch| batch.column_by_name(column.name));
         let path = leaf(column);
-        if let Some(encoding) = encoding(column, values.map(AsRef::as_ref)) {
+        if let Some(encoding) = encoding(column, values.map(AsRef::as_ref), effort) {
             properties = properties
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), encoding);
@@ -112,7 +113,11 @@ fn leaf(column: &ColumnDef) -> ColumnPath {
 }
 
 /// How a column is encoded, unless by a dictionary.
-fn encoding(column: &ColumnDef, values: Option<&dyn Array>) -> Option<PageEncoding> {
+fn encoding(
+    column: &ColumnDef,
+    values: Option<&dyn Array>,
+    effort: Effort,
+) -> Option<PageEncoding> {
     if column.encoding == Encoding::Delta {
         return Some(PageEncoding::DELTA_BINARY_PACKED);
     }
@@ -129,6 +134,9 @@ fn encoding(column: &ColumnDef, values: Option<&dyn Array>) -> Option<PageEncodi
             let values = values.as_primitive::<Int32Type>().iter();
             pack(values.flatten().map(i64::from), i32::BITS)
         }
+        // Over a whole row group, texts repeat more than in its first rows, and an
+        // archive has room for all distinct ones.
+        DataType::Utf8 if effort == Effort::Archive => return None,
         DataType::Utf8 => {
             let texts: Vec<&str> = first(values.as_string::<i32>().iter().flatten());
             return (!repeat(&texts)).then_some(PageEncoding::DELTA_BYTE_ARRAY);

@@ -9,7 +9,7 @@ use super::top::chosen;
 use super::{negative, no_samples, say_completeness, session};
 use crate::cli::Flame;
 use crate::loss::Completeness;
-use crate::paths::samples::{Filter, Weighted, aggregate};
+use crate::paths::samples::{Filter, Samples, Weighted, aggregate};
 use crate::paths::select::{short, unit, whole};
 use crate::paths::trie::Trie;
 use crate::recording::Recordings;
@@ -78,14 +78,14 @@ struct Merged {
 }
 
 impl Merged {
-    fn of(rows: &[Weighted], stacks: &mut Stacks, event: &str) -> Self {
+    fn of(rows: &Samples, stacks: &mut Stacks, event: &str) -> Self {
         let mut this = Self::default();
         let probe = (unit(event) == "hits").then(|| stacks.intern(short(event)));
-        let busy = |row: &&Weighted| row.event == event && row.context != "idle";
+        let busy = |row: &Weighted<'_>| row.event == event && row.context != "idle";
         for row in rows.iter().filter(busy) {
-            let path = whole(stacks, row, probe);
-            let mut frames = vec![match row.context.as_str() {
-                "task" => this.number(Kind::Mark, &row.comm),
+            let path = whole(stacks, &row, probe);
+            let mut frames = vec![match row.context {
+                "task" => this.number(Kind::Mark, row.comm),
                 context => this.number(Kind::Mark, &format!("[{context}]")),
             }];
             if path.truncated {

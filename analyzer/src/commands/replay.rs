@@ -4,6 +4,7 @@
 
 mod event;
 mod follow;
+mod held;
 mod pace;
 mod sink;
 
@@ -19,6 +20,7 @@ use crate::render::Watch;
 use crate::session::Session;
 
 use event::Event;
+use held::Held;
 use pace::Pace;
 use sink::Sink;
 
@@ -47,14 +49,9 @@ pub async fn run(args: &Replay) -> Result<()> {
     let mut answer = Answer::begin_live(args.output.format, &session.recordings)?;
     let events = events(args, &session).await?;
     let mut sink = Sink::new(&mut answer, events.schema().as_arrow())?;
-    replay(
-        args,
-        &session,
-        events,
-        &mut sink,
-        &mut Pace::new(args.speed),
-    )
-    .await?;
+    let mut pace = Pace::new(args.speed);
+    let mut held = Held::default();
+    replay(args, &session, events, &mut held, &mut sink, &mut pace).await?;
     sink.finish()?;
     answer.finish()
 }
@@ -68,19 +65,25 @@ async fn events(args: &Replay, session: &Session) -> Result<DataFrame> {
     session.frame(EVENTS, values).await
 }
 
-/// Writes the events of a session, at their pace.
+/// Writes the events of a session, at their pace, after those that were held
+/// back before; holds back those that a session to come may tell to be steps of
+/// a search.
 async fn replay(
     args: &Replay,
     session: &Session,
     events: DataFrame,
+    held: &mut Held,
     sink: &mut Sink<'_>,
     pace: &mut Pace,
 ) -> Result<()> {
     let progress = Watch::new(|| "putting events in order".into());
     let steps = match args.all {
         true => Steps::default(),
-        false => Steps::find(session).await?,
+        false => Steps::find(session, &held.failed()).await?,
     };
+    for (batch, row) in held.decided(&steps) {
+        write(&Event { batch: &batch, row }, sink, pace).await?;
+    }
     let mut batches = events.execute_stream().await?;
     let mut next = batches.try_next().await?;
     drop(progress);
@@ -90,13 +93,23 @@ async fn replay(
             if event.is_step(&steps) {
                 continue;
             }
-            if let Some(pause) = pace.pause(event.wall_us()) {
-                sink.flush()?;
-                tokio::time::sleep(pause).await;
+            while let Some((batch, row)) = held.release(event.wall_us()) {
+                write(&Event { batch: &batch, row }, sink, pace).await?;
             }
-            sink.write(&event)?;
+            if !held.keep(&event) {
+                write(&event, sink, pace).await?;
+            }
         }
         next = batches.try_next().await?;
     }
     sink.flush()
+}
+
+/// Writes an event when it is its time.
+async fn write(event: &Event<'_>, sink: &mut Sink<'_>, pace: &mut Pace) -> Result<()> {
+    if let Some(pause) = pace.pause(event.wall_us()) {
+        sink.flush()?;
+        tokio::time::sleep(pause).await;
+    }
+    sink.write(event)
 }

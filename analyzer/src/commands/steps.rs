@@ -14,17 +14,23 @@ use crate::session::Session;
 
 /// An exec: boot, process, time.
 type Key = (String, i64, i64);
+/// An exec with its command line.
+pub(crate) type Exec = (Key, String);
 
 /// The steps in recordings.
 #[derive(Debug, Default)]
 pub(crate) struct Steps(HashSet<Key>);
 
 impl Steps {
-    /// Finds them.
-    pub(crate) async fn find(session: &Session) -> Result<Self> {
+    /// Finds them among the execs that failed in a session, or before it.
+    pub(crate) async fn find(session: &Session, before: &[Exec]) -> Result<Self> {
         let hasher = RandomState::new();
         let select = "SELECT boot_id, upid, ts_ns, cmdline FROM exec WHERE errno";
         let mut failed: HashMap<(i64, u64), Vec<Key>> = HashMap::new();
+        for (key, cmdline) in before {
+            let of = (key.1, hasher.hash_one(cmdline));
+            failed.entry(of).or_default().push(key.clone());
+        }
         let sql = format!("{select} = 2");
         let mut batches = session.frame(&sql, vec![]).await?.execute_stream().await?;
         while let Some(batch) = batches.try_next().await? {

@@ -10,7 +10,7 @@ use whence_schemas::quote::printable;
 
 use super::{Answer, negative, no_samples, session};
 use crate::cli::Top;
-use crate::paths::samples::{Filter, Weighted, aggregate};
+use crate::paths::samples::{Filter, Samples, Weighted, aggregate};
 use crate::paths::select::{CPU_EVENTS, short};
 use crate::render::text;
 use crate::stacks::{Function, Stacks};
@@ -87,12 +87,8 @@ pub async fn run(args: &Top) -> Result<()> {
     answer.finish()
 }
 
-pub(super) fn chosen(
-    weighted: &[Weighted],
-    wanted: Option<&str>,
-    pid: Option<i32>,
-) -> Result<String> {
-    let recorded = weighted.iter().map(|row| row.event.as_str());
+pub(super) fn chosen(weighted: &Samples, wanted: Option<&str>, pid: Option<i32>) -> Result<String> {
+    let recorded = weighted.iter().map(|row| row.event);
     chosen_of(recorded, wanted, pid)
 }
 
@@ -124,16 +120,16 @@ pub(super) fn chosen_of<'a>(
 
 /// Adds up by function and by process. Time in the idle task is no use of a CPU
 /// and is left out.
-fn sums(weighted: &[Weighted], stacks: &Stacks, event: &str) -> Sums {
+fn sums(weighted: &Samples, stacks: &Stacks, event: &str) -> Sums {
     let mut functions = vec![Weights::default(); stacks.names().count()];
     // The row in which a function was met last.
     let mut met = vec![usize::MAX; functions.len()];
     let mut processes: BTreeMap<&str, i64> = BTreeMap::new();
     let mut whole = 0_i64;
-    let busy = |row: &&Weighted| row.event == event && row.context != "idle";
+    let busy = |row: &Weighted<'_>| row.event == event && row.context != "idle";
     for (number, row) in weighted.iter().filter(busy).enumerate() {
         whole = whole.saturating_add(row.weight);
-        let of_process = processes.entry(&row.comm).or_default();
+        let of_process = processes.entry(row.comm).or_default();
         *of_process = of_process.saturating_add(row.weight);
         let user = row.user.map_or(&[][..], |id| stacks.functions(id));
         let kernel = row.kernel.map_or(&[][..], |id| stacks.functions(id));

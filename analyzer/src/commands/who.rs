@@ -53,10 +53,15 @@ pub async fn run(args: &Who) -> Result<()> {
         true => Stacks::load(&session.recordings)?,
         false => Stacks::default(),
     };
-    let chains = chains::group(&forests, &found);
+    let is_human = args.output.format.is_human();
+    let shown = if args.all || !is_human {
+        usize::MAX
+    } else {
+        SHOWN
+    };
+    let chains = chains::group(&forests, &found, shown);
     let mut answer = Answer::begin(args.output.format, &session.recordings)?;
-    if args.output.format.is_human() {
-        let shown = if args.all { chains.len() } else { SHOWN };
+    if is_human {
         let view = show::View {
             forests: &forests,
             found: &found,

@@ -158,7 +158,7 @@ async fn stacks(session: &Session, tally: &mut Tally) -> Result<()> {
         return Ok(());
     }
     let stacks = Stacks::load(&session.recordings)?;
-    for row in rows {
+    for row in rows.iter() {
         tally.recorded.insert(row.event.to_string());
         if row.context == "idle" {
             continue;

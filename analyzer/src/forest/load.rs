@@ -17,11 +17,13 @@ use whence_schemas::{TableDef, exec, exit, fork, process};
 use super::{Chunk, Column, Forest};
 use crate::Result;
 use crate::recording::{Boot, Recording, Recordings};
-use crate::scan;
+use crate::{scan, spill};
 
 /// Rows in a chunk, at most: those of a row group.
 const CHUNK_ROWS: usize = 128 * 1024;
-/// Bytes that the links of a node take, with what numbering them needs.
+/// Bytes that the links of a node take, and the index of them.
+const LINK_BYTES: usize = 40;
+/// Bytes that a node takes beside that while it is numbered anew or derived.
 const NODE_BYTES: usize = 64;
 
 /// The forest of a boot, with some columns.
@@ -32,6 +34,9 @@ pub(super) fn forest(recordings: &Recordings, boot: &Boot, columns: &[Column]) -
     let names: Vec<&str> = wanted.iter().map(|column| column.name()).collect();
     if let Some(recording) = complete(recordings, boot) {
         let memory = recordings.reserve("processes");
+        let rows: u64 = recording.segments_of(&process::DEF).map(|s| s.rows).sum();
+        // Links cannot be spilled, so they come first.
+        memory.try_grow(rows as usize * LINK_BYTES)?;
         let batches = read(recording, &process::DEF, &names, &memory)?;
         if let Some(forest) = link(boot, &wanted, batches, memory)? {
             return Ok(forest);
@@ -44,13 +49,13 @@ pub(super) fn forest(recordings: &Recordings, boot: &Boot, columns: &[Column]) -
         .collect();
     let derived = derive_boot(recordings, boot, &names)?;
     let memory = recordings.reserve("processes");
+    memory.try_grow(derived.processes.len() * LINK_BYTES)?;
     let ranges: Vec<_> = derived.processes.ranges().collect();
     let batches = scan::each(ranges.len(), Vec::new, |batches, at| {
         let range = ranges[at].clone();
         let batch = derived.processes.batch(range, &places, &boot.boot_id)?;
         let batch = with_dictionaries(&batch)?;
-        memory.try_grow(batch.get_array_memory_size())?;
-        batches.push((at, batch));
+        batches.push((at, spill::keep(batch, &memory)?));
         Ok(())
     })?;
     drop(derived);
@@ -105,7 +110,6 @@ fn link(
     if u32::try_from(rows).is_err() {
         return Ok(None);
     }
-    memory.try_grow(rows * NODE_BYTES)?;
     let Some((mut upid, parents)) = links(&batches) else {
         return Ok(None);
     };
@@ -113,6 +117,7 @@ fn link(
     let links = match in_pre_order(&upid, &parents) {
         Some(links) => links,
         None => {
+            memory.try_grow(rows * NODE_BYTES)?;
             let Some(numbered) = number(&upid, &parents) else {
                 return Ok(None);
             };
@@ -361,8 +366,7 @@ fn read(
         (Texts::Dictionaries, CHUNK_ROWS),
         Vec::new,
         |read, place, batch| {
-            memory.try_grow(batch.get_array_memory_size())?;
-            read.push((place, batch));
+            read.push((place, spill::keep(batch, memory)?));
             Ok(())
         },
     )?;

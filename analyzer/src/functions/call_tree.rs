@@ -94,7 +94,7 @@ impl TableProvider for Below {
         let mut stacks = Stacks::load(recordings).map_err(external)?;
         let rows = match choose(&weighted, &mut stacks, &self.root, self.event.as_deref()) {
             Ok(choice) => {
-                let of_event = weighted.iter().filter(|row| *row.event == *choice.event);
+                let of_event = weighted.iter().filter(|row| row.event == choice.event);
                 let from = (!choice.is_event).then_some(choice.target);
                 rows(&choice.event, &tries(of_event, &stacks, from), &stacks)?
             }
@@ -111,13 +111,13 @@ impl TableProvider for Below {
 
 /// The paths of each context, from the function on if there is one.
 fn tries<'a>(
-    rows: impl Iterator<Item = &'a Weighted>,
+    rows: impl Iterator<Item = Weighted<'a>>,
     stacks: &Stacks,
     from: Option<Function>,
 ) -> BTreeMap<&'a str, Trie> {
     let mut tries: BTreeMap<&str, Trie> = BTreeMap::new();
     for row in rows {
-        let path = whole_path(stacks, row);
+        let path = whole_path(stacks, &row);
         let below = match from {
             Some(function) => match path.iter().position(|f| *f == function) {
                 Some(at) => &path[at..],
@@ -125,7 +125,7 @@ fn tries<'a>(
             },
             None => &path[..],
         };
-        let trie = tries.entry(&row.context).or_default();
+        let trie = tries.entry(row.context).or_default();
         trie.add(below, row.weight, row.samples);
     }
     for trie in tries.values_mut() {

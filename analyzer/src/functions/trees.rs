@@ -9,21 +9,22 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray as _, Int32Array, Int64Array, RecordBatch, StringArray,
+    ArrayRef, AsArray as _, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
     TimestampMicrosecondArray,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::{MemTable, Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::plan_err;
+use datafusion::common::{plan_err, project_schema};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::scalar::ScalarValue;
 
 use super::Shared;
-use crate::forest::Forest;
+use crate::forest::{Column, Forest};
+use crate::scan::BATCH_ROWS;
 
 /// Which part of the forest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,19 +161,41 @@ impl TableProvider for Part {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let upids = self.upids(state).await?;
-        let forests = self.shared.forests()?;
+        let schema = project_schema(&schema(), projection)?;
+        let names = schema.fields().iter().map(|field| field.name().as_str());
+        let columns: Vec<Column> = names.filter_map(column).collect();
+        let forests = self.shared.forests(&columns)?;
         let boot = self.boot_id.as_ref();
         let of_boot = |forest: &&Forest| boot.is_none_or(|b| *b == forest.boot.boot_id);
         let mut batches = Vec::new();
         for forest in forests.iter().filter(of_boot) {
             for upid in &upids {
-                if let Some(node) = forest.node_of(*upid) {
-                    batches.push(batch(forest, *upid, &self.walk.nodes(forest, node))?);
+                let Some(node) = forest.node_of(*upid) else {
+                    continue;
+                };
+                for nodes in self.walk.nodes(forest, node).chunks(BATCH_ROWS) {
+                    batches.push(batch(forest, *upid, nodes, &schema)?);
                 }
             }
         }
-        let table = MemTable::try_new(schema(), vec![batches])?;
-        table.scan(state, projection, filters, limit).await
+        let table = MemTable::try_new(schema, vec![batches])?;
+        table.scan(state, None, filters, limit).await
+    }
+}
+
+/// The column of a forest that a column of the answer is taken from; none for
+/// what its links tell.
+fn column(name: &str) -> Option<Column> {
+    match name {
+        "pid" => Some(Column::Pid),
+        "comm" => Some(Column::Comm),
+        "cmdline" => Some(Column::Cmdline),
+        "start_ns" | "start_time" => Some(Column::StartNs),
+        "end_ns" => Some(Column::EndNs),
+        "exit_code" => Some(Column::ExitCode),
+        "exit_signal" => Some(Column::ExitSignal),
+        "source" => Some(Column::Source),
+        _ => None,
     }
 }
 
@@ -197,37 +220,52 @@ fn schema() -> SchemaRef {
     ]))
 }
 
-fn batch(forest: &Forest, root_upid: i64, nodes: &[(u32, i32)]) -> Result<RecordBatch> {
+/// Some columns of these nodes.
+fn batch<'a>(
+    forest: &'a Forest,
+    root_upid: i64,
+    nodes: &[(u32, i32)],
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
     let each = || nodes.iter().map(|(node, _)| *node);
-    let ints = |of: &dyn Fn(u32) -> Option<i64>| Arc::new(Int64Array::from_iter(each().map(of)));
-    let ints32 = |of: &dyn Fn(u32) -> Option<i32>| Arc::new(Int32Array::from_iter(each().map(of)));
-    let parent = |node| forest.parent(node).map(|parent| forest.upid(parent));
-    let text = |text: &str| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(vec![text; nodes.len()]))
+    let ints = |of: &dyn Fn(u32) -> Option<i64>| -> ArrayRef {
+        Arc::new(Int64Array::from_iter(each().map(of)))
     };
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int32Array::from_iter_values(nodes.iter().map(|(_, l)| *l))),
-        ints(&|node| Some(forest.upid(node))),
-        ints(&parent),
-        ints32(&|node| Some(forest.pid(node))),
-        Arc::new(StringArray::from_iter_values(
-            each().map(|n| forest.comm(n)),
-        )),
-        Arc::new(StringArray::from_iter(each().map(|n| forest.cmdline(n)))),
-        ints(&|node| Some(forest.start_ns(node))),
-        ints(&|node| forest.end_ns(node)),
-        Arc::new(
-            TimestampMicrosecondArray::from_iter_values(each().map(|n| forest.start_us(n)))
-                .with_timezone("UTC"),
-        ),
-        ints32(&|node| forest.exit_code(node)),
-        ints32(&|node| forest.exit_signal(node)),
-        Arc::new(StringArray::from_iter_values(
-            each().map(|n| forest.source(n)),
-        )),
-        text(&forest.boot.boot_id),
-        text(&forest.boot.host),
-        ints(&|_| Some(root_upid)),
-    ];
-    Ok(RecordBatch::try_new(schema(), columns)?)
+    let ints32 = |of: &dyn Fn(u32) -> Option<i32>| -> ArrayRef {
+        Arc::new(Int32Array::from_iter(each().map(of)))
+    };
+    let texts = |of: &dyn Fn(u32) -> Option<&'a str>| -> ArrayRef {
+        Arc::new(StringArray::from_iter(each().map(of)))
+    };
+    let parent = |node| forest.parent(node).map(|parent| forest.upid(parent));
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| match field.name().as_str() {
+            "level" => Arc::new(Int32Array::from_iter_values(nodes.iter().map(|(_, l)| *l))),
+            "upid" => ints(&|node| Some(forest.upid(node))),
+            "parent_upid" => ints(&parent),
+            "pid" => ints32(&|node| Some(forest.pid(node))),
+            "comm" => texts(&|node| Some(forest.comm(node))),
+            "cmdline" => texts(&|node| forest.cmdline(node)),
+            "start_ns" => ints(&|node| Some(forest.start_ns(node))),
+            "end_ns" => ints(&|node| forest.end_ns(node)),
+            "start_time" => {
+                let times = each().map(|node| forest.start_us(node));
+                Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
+            }
+            "exit_code" => ints32(&|node| forest.exit_code(node)),
+            "exit_signal" => ints32(&|node| forest.exit_signal(node)),
+            "source" => texts(&|node| Some(forest.source(node))),
+            "boot_id" => texts(&|_| Some(&forest.boot.boot_id)),
+            "host" => texts(&|_| Some(&forest.boot.host)),
+            _ => ints(&|_| Some(root_upid)),
+        });
+    let columns: Vec<ArrayRef> = columns.collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(nodes.len()));
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        columns,
+        &options,
+    )?)
 }

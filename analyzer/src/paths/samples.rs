@@ -6,31 +6,31 @@
 //! than the look-up of a few integers.
 
 use std::collections::BTreeMap;
-use std::hash::BuildHasher as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, Int64Array, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::catalog::Session;
 use datafusion::execution::memory_pool::MemoryReservation;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashMap;
 use smol_str::SmolStr;
 use whence_schemas::read::Texts;
 use whence_schemas::sample;
 
+use super::sums::{HAS_KERNEL, HAS_USER, Key, NUMBERS, Run, Sum, Table, merge};
 use crate::Result;
 use crate::recording::{Recording, Recordings};
 use crate::scan::{self, Place};
 
 /// All events of one kind with one stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Weighted {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weighted<'a> {
     /// What was hit.
-    pub event: SmolStr,
+    pub event: &'a str,
     /// `task`, `softirq`, …
-    pub context: SmolStr,
+    pub context: &'a str,
     /// Name of the thread.
-    pub comm: SmolStr,
+    pub comm: &'a str,
     /// Kernel part of the call path.
     pub kernel: Option<i64>,
     /// User part of the call path.
@@ -39,6 +39,40 @@ pub struct Weighted {
     pub weight: i64,
     /// How many events.
     pub samples: i64,
+}
+
+/// Events that were added up, in an order that is the same for the same
+/// recordings: by event, context and name, then by stack.
+#[derive(Debug)]
+pub struct Samples {
+    sums: Run,
+    kinds: Vec<[SmolStr; 3]>,
+    _memory: MemoryReservation,
+}
+
+impl Samples {
+    /// Whether there was no event.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sums.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = Weighted<'_>> {
+        (0..self.sums.len() / NUMBERS).map(|at| {
+            let sum = Sum::of(&self.sums, at);
+            let [event, context, comm] = &self.kinds[sum.key.number()];
+            Weighted {
+                event,
+                context,
+                comm,
+                kernel: sum.key.kernel(),
+                user: sum.key.user(),
+                weight: sum.weight,
+                samples: sum.samples,
+            }
+        })
+    }
 }
 
 /// Which events are added up.
@@ -59,60 +93,51 @@ const COLUMNS: [&str; 7] = [
     "pid",
 ];
 
-/// Adds up the events of recordings. The order is the same for the same
-/// recordings.
+/// Adds up the events of recordings.
 ///
 /// # Errors
-/// If a segment turns out to be damaged; [`Error::Limit`](crate::Error::Limit) if
-/// there are more distinct stacks than memory allows for.
+/// If a segment turns out to be damaged; [`Error::Io`](crate::Error::Io) if what
+/// does not fit in memory cannot be written.
 pub async fn aggregate(
     _state: &dyn Session,
     recordings: &Recordings,
     filter: &Filter,
-) -> Result<Vec<Weighted>> {
+) -> Result<Samples> {
     let columns = match filter.pid {
         Some(_) => &COLUMNS[..],
         None => &COLUMNS[..6],
     };
     let all: Vec<&Recording> = recordings.all.iter().collect();
+    let kinds = Mutex::new(Kinds::default());
     let sums = scan::rows(
         &all,
         &sample::DEF,
         columns,
         Texts::Dictionaries,
-        || Sums::new(recordings.reserve("samples")),
+        || Sums::new(&kinds, recordings.reserve("samples")),
         |sums, place, batch| sums.add(place, &batch, filter),
     )?;
-    let mut sums = sums.into_iter();
-    let mut whole = match sums.next() {
-        Some(first) => first,
-        None => return Ok(Vec::new()),
-    };
-    for other in sums {
-        whole.merge(other)?;
-    }
-    Ok(whole.into_rows())
-}
-
-/// What a sum is of: number of the event, context and thread's name together,
-/// and the ids of both stacks; an absent one is 0 and its flag is not set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    kernel: i64,
-    user: i64,
-    kind: u32,
-}
-
-/// Flags in [`Key::kind`].
-const HAS_KERNEL: u32 = 1 << 31;
-const HAS_USER: u32 = 1 << 30;
-const KIND: u32 = HAS_USER - 1;
-
-#[derive(Clone, Copy, Debug)]
-struct Sum {
-    key: Key,
-    weight: i64,
-    samples: i64,
+    let tables = sums.into_iter().map(|sums| Mutex::new(Some(sums.table)));
+    let tables: Vec<_> = tables.collect();
+    let runs = scan::each(tables.len(), Vec::new, |runs, at| {
+        let mut table = tables[at].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = table.take() {
+            runs.push(table.into_runs()?);
+        }
+        Ok(())
+    })?;
+    let (runs, held): (Vec<_>, Vec<_>) = runs.into_iter().flatten().unzip();
+    let runs: Vec<Run> = runs.into_iter().flatten().collect();
+    let kinds = kinds.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let order: Vec<u32> = kinds.numbers.values().copied().collect();
+    let memory = recordings.reserve("samples");
+    let sums = merge(&runs, &order, &memory)?;
+    drop(held);
+    Ok(Samples {
+        sums,
+        kinds: kinds.texts,
+        _memory: memory,
+    })
 }
 
 /// The distinct combinations of event, context and name.
@@ -135,32 +160,63 @@ impl Kinds {
     }
 }
 
+/// Combinations of the distinct texts of a row group up to which each has a
+/// place in an array.
+const MOST_PLACES: usize = 1 << 16;
+/// No number of a kind yet.
+const UNKNOWN: u32 = u32::MAX;
+
 /// The numbers of kinds by the keys of a row group's dictionaries.
 #[derive(Debug, Default)]
 struct Seen {
     place: Option<(usize, usize)>,
     dictionaries: Vec<ArrayRef>,
-    kinds: hashbrown::HashMap<[i32; 3], u32>,
-    last: Option<([i32; 3], u32)>,
+    /// Kinds by their keys as one number, if these are few.
+    few: Vec<u32>,
+    many: HashMap<usize, u32>,
+}
+
+impl Seen {
+    fn new(place: Place, dictionaries: Vec<ArrayRef>) -> Self {
+        let sizes = dictionaries.iter().map(|d| d.len() + 1);
+        let places = sizes.fold(1_usize, usize::saturating_mul);
+        let few = if places <= MOST_PLACES { places } else { 0 };
+        Self {
+            place: Some((place.recording, place.group)),
+            dictionaries,
+            few: vec![UNKNOWN; few],
+            many: HashMap::new(),
+        }
+    }
+
+    fn kind(&mut self, at: usize, number: impl FnOnce() -> u32) -> u32 {
+        match self.few.get_mut(at) {
+            Some(kind) if *kind == UNKNOWN => {
+                *kind = number();
+                *kind
+            }
+            Some(kind) => *kind,
+            None => *self.many.entry(at).or_insert_with(number),
+        }
+    }
 }
 
 /// What one thread has added up.
-struct Sums {
-    table: HashTable<Sum>,
-    hasher: DefaultHashBuilder,
-    kinds: Kinds,
+struct Sums<'a> {
+    table: Table,
+    kinds: &'a Mutex<Kinds>,
     seen: Seen,
-    memory: MemoryReservation,
+    /// Of the batch that is being added.
+    rows: Vec<Sum>,
 }
 
-impl Sums {
-    fn new(memory: MemoryReservation) -> Self {
+impl<'a> Sums<'a> {
+    fn new(kinds: &'a Mutex<Kinds>, memory: MemoryReservation) -> Self {
         Self {
-            table: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
-            kinds: Kinds::default(),
+            table: Table::new(memory),
+            kinds,
             seen: Seen::default(),
-            memory,
+            rows: Vec::new(),
         }
     }
 
@@ -170,146 +226,65 @@ impl Sums {
         let pid = filter
             .pid
             .map(|pid| (pid, batch.column(6).as_primitive::<Int32Type>()));
-        let kinds = self.kinds_of(place, batch);
-        for (row, kind) in kinds.into_iter().enumerate() {
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.clear();
+        self.each_kind(place, batch, |row, kind| {
             if pid.is_some_and(|(pid, of)| of.is_null(row) || of.value(row) != pid) {
-                continue;
+                return;
             }
             let (kernel, has_kernel) = stack(kernel, row, HAS_KERNEL);
             let (user, has_user) = stack(user, row, HAS_USER);
-            let key = Key {
-                kernel,
-                user,
-                kind: kind | has_kernel | has_user,
-            };
-            let weight = if weight.is_valid(row) {
-                weight.value(row)
-            } else {
-                0
-            };
-            self.put(Sum {
-                key,
-                weight,
+            rows.push(Sum {
+                key: Key {
+                    kernel,
+                    user,
+                    kind: kind | has_kernel | has_user,
+                },
+                weight: if weight.is_valid(row) {
+                    weight.value(row)
+                } else {
+                    0
+                },
                 samples: 1,
-            })?;
-        }
+            });
+        });
+        self.table.add(&rows)?;
+        self.rows = rows;
         Ok(())
     }
 
-    fn put(&mut self, sum: Sum) -> Result<()> {
-        let hasher = &self.hasher;
-        let hash = hasher.hash_one(sum.key);
-        if let Some(known) = self.table.find_mut(hash, |known| known.key == sum.key) {
-            known.weight = known.weight.saturating_add(sum.weight);
-            known.samples += sum.samples;
-            return Ok(());
-        }
-        if self.table.len() == self.table.capacity() {
-            // Old and new table are there at once while it grows.
-            let bytes = self.table.allocation_size().max(4096) * 2;
-            self.memory.try_grow(bytes)?;
-            self.table.reserve(1, |known| hasher.hash_one(known.key));
-            self.memory.try_resize(self.table.allocation_size())?;
-        }
-        self.table
-            .insert_unique(hash, sum, |known| hasher.hash_one(known.key));
-        Ok(())
-    }
-
-    /// The kind of each row.
-    fn kinds_of(&mut self, place: Place, batch: &RecordBatch) -> Vec<u32> {
+    /// Gives each row with its kind.
+    fn each_kind(&mut self, place: Place, batch: &RecordBatch, mut visit: impl FnMut(usize, u32)) {
         let texts: [_; 3] = std::array::from_fn(|i| batch.column(i).as_dictionary::<Int32Type>());
         let seen = &mut self.seen;
-        let is_known = seen
-            .dictionaries
-            .iter()
-            .zip(&texts)
-            .all(|(a, b)| Arc::ptr_eq(a, b.values()));
+        let known = seen.dictionaries.iter().zip(&texts);
+        let is_known = known.fold(true, |all, (a, b)| all && Arc::ptr_eq(a, b.values()));
         // Keys mean the same as long as the dictionaries are the same.
         if seen.place != Some((place.recording, place.group)) || !is_known {
-            *seen = Seen {
-                place: Some((place.recording, place.group)),
-                dictionaries: texts.iter().map(|t| Arc::clone(t.values())).collect(),
-                ..Seen::default()
-            };
+            *seen = Seen::new(
+                place,
+                texts.iter().map(|t| Arc::clone(t.values())).collect(),
+            );
         }
+        let sizes = texts.map(|text| text.values().len() + 1);
+        // 0 is no text.
         let key = |text: usize, row: usize| match texts[text].keys().is_valid(row) {
-            true => texts[text].keys().value(row),
-            false => -1,
+            true => texts[text].keys().value(row) as usize + 1,
+            false => 0,
         };
-        let kinds = &mut self.kinds;
-        let mut number = |keys: [i32; 3]| {
-            if let Some((_, kind)) = seen.last.filter(|(last, _)| *last == keys) {
-                return kind;
-            }
-            let kind = *seen.kinds.entry(keys).or_insert_with(|| {
-                let text = |i: usize| match usize::try_from(keys[i]) {
-                    Ok(key) => texts[i].values().as_string::<i32>().value(key),
-                    Err(_) => "",
-                };
-                kinds.number([text(0), text(1), text(2)])
+        let text = |text: usize, key: usize| match key.checked_sub(1) {
+            Some(key) => texts[text].values().as_string::<i32>().value(key),
+            None => "",
+        };
+        for row in 0..batch.num_rows() {
+            let keys = [key(0, row), key(1, row), key(2, row)];
+            let at = (keys[0] * sizes[1] + keys[1]) * sizes[2] + keys[2];
+            let kind = seen.kind(at, || {
+                let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+                kinds.number([text(0, keys[0]), text(1, keys[1]), text(2, keys[2])])
             });
-            seen.last = Some((keys, kind));
-            kind
-        };
-        (0..batch.num_rows())
-            .map(|row| number([key(0, row), key(1, row), key(2, row)]))
-            .collect()
-    }
-
-    /// Takes in what another thread has added up.
-    fn merge(&mut self, other: Self) -> Result<()> {
-        let numbers: Vec<u32> = other
-            .kinds
-            .texts
-            .iter()
-            .map(|[event, context, comm]| self.kinds.number([event, context, comm]))
-            .collect();
-        for mut sum in other.table {
-            let kind = (sum.key.kind & KIND) as usize;
-            sum.key.kind = sum.key.kind & !KIND | numbers[kind];
-            self.put(sum)?;
+            visit(row, kind);
         }
-        Ok(())
-    }
-
-    fn into_rows(self) -> Vec<Weighted> {
-        // Kinds in order of their texts; then a number sorts as they do.
-        let mut order = vec![0_u32; self.kinds.texts.len()];
-        for (at, number) in self.kinds.numbers.values().enumerate() {
-            order[*number as usize] = at as u32;
-        }
-        let mut sums: Vec<Sum> = self.table.into_iter().collect();
-        let id = |key: &Key, flag: u32, id: i64| (key.kind & flag != 0).then_some(id);
-        sums.sort_unstable_by_key(|sum| {
-            let key = &sum.key;
-            (
-                order[(key.kind & KIND) as usize],
-                id(key, HAS_KERNEL, key.kernel),
-                id(key, HAS_USER, key.user),
-            )
-        });
-        sums.into_iter()
-            .map(
-                |Sum {
-                     key,
-                     weight,
-                     samples,
-                 }| {
-                    let [event, context, comm] =
-                        self.kinds.texts[(key.kind & KIND) as usize].clone();
-                    Weighted {
-                        event,
-                        context,
-                        comm,
-                        kernel: id(&key, HAS_KERNEL, key.kernel),
-                        user: id(&key, HAS_USER, key.user),
-                        weight,
-                        samples,
-                    }
-                },
-            )
-            .collect()
     }
 }
 

@@ -18,7 +18,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::add_up;
-use super::samples::Weighted;
+use super::samples::{Samples, Weighted};
 use super::trie::Trie;
 use crate::stacks::{Function, Stacks};
 use crate::{Error, Result};
@@ -90,7 +90,7 @@ pub struct Choice {
 /// # Errors
 /// [`Error::Nothing`] with near names if there is no such function or event.
 pub fn select(
-    rows: &[Weighted],
+    rows: &Samples,
     stacks: &mut Stacks,
     function: &str,
     event: Option<&str>,
@@ -114,23 +114,23 @@ pub fn select(
 /// # Errors
 /// [`Error::Nothing`] with near names if there is no such function or event.
 pub fn choose(
-    rows: &[Weighted],
+    rows: &Samples,
     stacks: &mut Stacks,
     function: &str,
     event: Option<&str>,
 ) -> Result<Choice> {
     let target = stacks.intern(short(function));
-    let events: BTreeSet<&str> = rows.iter().map(|row| &*row.event).collect();
+    let events: BTreeSet<&str> = rows.iter().map(|row| row.event).collect();
     let of_name: Vec<&str> = events
         .iter()
         .copied()
         .filter(|e| *e == function || short(e) == function)
         .collect();
     let mut passing: BTreeMap<&str, i64> = BTreeMap::new();
-    for row in rows {
-        let named = of_name.contains(&&*row.event);
-        if named || passes(stacks, row, target) {
-            *passing.entry(&row.event).or_default() += row.samples;
+    for row in rows.iter() {
+        let named = of_name.contains(&row.event);
+        if named || passes(stacks, &row, target) {
+            *passing.entry(row.event).or_default() += row.samples;
         }
     }
     let chosen = match event {
@@ -157,7 +157,7 @@ pub fn choose(
 }
 
 fn merge(
-    rows: &[Weighted],
+    rows: &Samples,
     stacks: &Stacks,
     event: &str,
     is_event: bool,
@@ -168,13 +168,13 @@ fn merge(
     let (mut total, mut samples) = (0_i64, 0_i64);
     for row in rows.iter().filter(|row| row.event == event) {
         total = total.saturating_add(row.weight);
-        let Some(path) = path(stacks, row, is_event, target, cut) else {
+        let Some(path) = path(stacks, &row, is_event, target, cut) else {
             continue;
         };
         samples = samples.saturating_add(row.samples);
-        let (trie, comms) = contexts.entry(&row.context).or_default();
+        let (trie, comms) = contexts.entry(row.context).or_default();
         trie.add(&path, row.weight, row.samples);
-        let of_comm = comms.entry(&row.comm).or_default();
+        let of_comm = comms.entry(row.comm).or_default();
         *of_comm = of_comm.saturating_add(row.weight);
     }
     let mut contexts: Vec<Context> = contexts
@@ -222,7 +222,7 @@ pub fn short(event: &str) -> &str {
     event.rsplit_once(':').map_or(event, |(_, name)| name)
 }
 
-fn passes(stacks: &Stacks, row: &Weighted, target: Function) -> bool {
+fn passes(stacks: &Stacks, row: &Weighted<'_>, target: Function) -> bool {
     let parts = [row.kernel, row.user].into_iter().flatten();
     parts
         .into_iter()
@@ -233,7 +233,7 @@ fn passes(stacks: &Stacks, row: &Weighted, target: Function) -> bool {
 /// function, in interrupts from their entry. That of a probe ends at what it
 /// probes.
 #[must_use]
-pub fn whole(stacks: &Stacks, row: &Weighted, probe: Option<Function>) -> Whole {
+pub fn whole(stacks: &Stacks, row: &Weighted<'_>, probe: Option<Function>) -> Whole {
     let (user, kernel) = parts(stacks, row, false);
     let is_task = row.context == "task";
     let user = if is_task { user } else { &[] };
@@ -267,7 +267,7 @@ pub struct Whole {
 /// from the entry of an interrupt unless what it interrupted is wanted.
 fn parts<'a>(
     stacks: &'a Stacks,
-    row: &Weighted,
+    row: &Weighted<'_>,
     interrupted: bool,
 ) -> (&'a [Function], &'a [Function]) {
     let kernel = row.kernel.map_or(&[][..], |id| stacks.functions(id));
@@ -294,7 +294,7 @@ fn end_at(stacks: &Stacks, path: &mut Vec<Function>, target: Function) -> bool {
 /// The path of a row down to the target, root first.
 fn path(
     stacks: &Stacks,
-    row: &Weighted,
+    row: &Weighted<'_>,
     is_event: bool,
     target: Function,
     cut: Cut,
@@ -317,10 +317,10 @@ fn path(
 /// The path of a row as it happened, root first: the program and then the
 /// kernel, or an interrupt alone.
 #[must_use]
-pub fn whole_path(stacks: &Stacks, row: &Weighted) -> Vec<Function> {
+pub fn whole_path(stacks: &Stacks, row: &Weighted<'_>) -> Vec<Function> {
     let kernel = row.kernel.map_or(&[][..], |id| stacks.functions(id));
     let user = row.user.map_or(&[][..], |id| stacks.functions(id));
-    match &*row.context == "task" {
+    match row.context == "task" {
         true => [user, kernel].concat(),
         false => kernel[entry(stacks, kernel)..].to_vec(),
     }

@@ -144,7 +144,7 @@ impl Life {
     /// Execs of the processes that are shown, without the steps of searches
     /// along `PATH`.
     async fn add_execs(&mut self, ground: &Ground<'_>, strings: &mut Strings) -> Result<()> {
-        let steps = Steps::find(ground.session).await?;
+        let steps = Steps::find(ground.session, &[]).await?;
         let mut found: Vec<Exec> = Vec::new();
         let mut left_out = 0_usize;
         let sql = "SELECT boot_id, upid, ts_ns, comm, cmdline, argv, argv_state, exe, cwd, errno, \

@@ -143,7 +143,27 @@ impl PathTree {
 /// A stack event, added up, of a process.
 struct Row {
     process: Option<u32>,
-    weighted: Weighted,
+    event: SmolStr,
+    context: SmolStr,
+    comm: SmolStr,
+    kernel: Option<i64>,
+    user: Option<i64>,
+    weight: i64,
+    samples: i64,
+}
+
+impl Row {
+    fn weighted(&self) -> Weighted<'_> {
+        Weighted {
+            event: &self.event,
+            context: &self.context,
+            comm: &self.comm,
+            kernel: self.kernel,
+            user: self.user,
+            weight: self.weight,
+            samples: self.samples,
+        }
+    }
 }
 
 /// Stack events, added up by path.
@@ -170,13 +190,9 @@ impl Stacked {
         let mut rows = read(ground).await?;
         // The heaviest first: they are those that find room.
         rows.sort_by(|a, b| {
-            let key = |row: &Row| {
-                let w = &row.weighted;
-                (row.process, w.kernel, w.user)
-            };
-            let (x, y) = (&a.weighted, &b.weighted);
-            (y.samples, &x.event, &x.context, &x.comm)
-                .cmp(&(x.samples, &y.event, &y.context, &y.comm))
+            let key = |row: &Row| (row.process, row.kernel, row.user);
+            (b.samples, &a.event, &a.context, &a.comm)
+                .cmp(&(a.samples, &b.event, &b.context, &b.comm))
                 .then_with(|| key(a).cmp(&key(b)))
         });
         let mut this = Self::default();
@@ -191,7 +207,7 @@ impl Stacked {
         let mut numbers: BTreeMap<SmolStr, u32> = BTreeMap::new();
         let mut others: BTreeSet<&str> = BTreeSet::new();
         for row in rows {
-            let name = &row.weighted.event;
+            let name = &row.event;
             if numbers.len() < MOST_EVENTS {
                 numbers.entry(name.clone()).or_default();
             } else if !numbers.contains_key(name) {
@@ -219,8 +235,8 @@ impl Stacked {
     ) -> BTreeMap<Key, (i64, i64)> {
         let mut merged: BTreeMap<Key, (i64, i64)> = BTreeMap::new();
         for row in rows {
-            let of = &row.weighted;
-            let Some(event) = numbers.get(&of.event).copied() else {
+            let of = row.weighted();
+            let Some(event) = numbers.get(of.event).copied() else {
                 continue;
             };
             if of.context == "idle" {
@@ -228,11 +244,11 @@ impl Stacked {
                 *idle = idle.saturating_add(of.weight);
                 continue;
             }
-            let probe = (unit(&of.event) == "hits").then(|| stacks.intern(short(&of.event)));
-            let path = whole(stacks, of, probe);
+            let probe = (unit(of.event) == "hits").then(|| stacks.intern(short(of.event)));
+            let path = whole(stacks, &of, probe);
             let node = tree.add(stacks, strings, &path);
-            let comm = match of.context.as_str() {
-                "task" => strings.add(&of.comm),
+            let comm = match of.context {
+                "task" => strings.add(of.comm),
                 context => strings.add(&format!("[{context}]")),
             };
             let has_room = merged.len() < MOST_ROWS;
@@ -270,15 +286,13 @@ async fn read(ground: &Ground<'_>) -> Result<Vec<Row>> {
         for row in 0..rows.len() {
             all.push(Row {
                 process: ground.number(rows, row),
-                weighted: Weighted {
-                    event: text(2, row),
-                    context: text(3, row),
-                    comm: text(4, row),
-                    kernel: rows.long(5, row),
-                    user: rows.long(6, row),
-                    weight: rows.long(7, row).unwrap_or(0).max(0),
-                    samples: rows.long(8, row).unwrap_or(0).max(0),
-                },
+                event: text(2, row),
+                context: text(3, row),
+                comm: text(4, row),
+                kernel: rows.long(5, row),
+                user: rows.long(6, row),
+                weight: rows.long(7, row).unwrap_or(0).max(0),
+                samples: rows.long(8, row).unwrap_or(0).max(0),
             });
         }
     };

@@ -5,7 +5,7 @@ use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use whence_schemas::line::{Exec, Hit};
 use whence_schemas::quote::printable;
 
-use crate::commands::steps::Steps;
+use crate::commands::steps::{self, Steps};
 
 /// A row of [`EVENTS`](super::EVENTS).
 pub(super) struct Event<'a> {
@@ -56,6 +56,22 @@ impl Event<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Whether it is an exec that found no such file, as the steps of a search
+    /// are.
+    pub(super) fn is_missing(&self) -> bool {
+        self.text("event") == "exec" && self.int("errno") == libc::ENOENT
+    }
+
+    /// By which the steps of searches are found.
+    pub(super) fn exec(&self) -> Option<steps::Exec> {
+        let key = (
+            self.text("boot_id").to_owned(),
+            self.long("upid")?,
+            self.long("ts_ns")?,
+        );
+        Some((key, self.text("cmdline").to_owned()))
     }
 
     /// What was to be executed, where it failed and the arguments do not say.

@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Pace, Sink, events, replay};
+use super::{Event, Held, Pace, Sink, events, replay, write};
 use crate::Result;
 use crate::cli::Replay;
+use crate::commands::steps::Steps;
 use crate::commands::{Answer, open};
 use crate::loss::Completeness;
 use crate::recording::{Recording, Recordings};
@@ -35,16 +36,23 @@ pub(super) async fn run(args: &Replay) -> Result<()> {
     let mut answer = Answer::live(args.output.format);
     let mut sink = Sink::new(&mut answer, &schema)?;
     let mut pace = Pace::new(args.speed);
+    let mut held = match args.all {
+        true => Held::default(),
+        false => Held::open(),
+    };
     let mut done = HashSet::new();
     let mut before = HashSet::new();
     loop {
         let has_ended = recordings.all.iter().all(|recording| !recording.cut_off());
         let all: HashSet<PathBuf> = recordings.all.iter().flat_map(paths).collect();
         let is_settled = has_ended || all == before;
+        if has_ended {
+            held.close();
+        }
         if is_settled && !all.is_subset(&done) {
             let session = Session::new(without(recordings, &done), &limits)?;
             let events = events(args, &session).await?;
-            replay(args, &session, events, &mut sink, &mut pace).await?;
+            replay(args, &session, events, &mut held, &mut sink, &mut pace).await?;
             done.extend(all.iter().cloned());
         }
         if has_ended {
@@ -53,6 +61,9 @@ pub(super) async fn run(args: &Replay) -> Result<()> {
         before = all;
         tokio::time::sleep(STEP).await;
         recordings = Recordings::open(&dirs)?;
+    }
+    for (batch, row) in held.decided(&Steps::default()) {
+        write(&Event { batch: &batch, row }, &mut sink, &mut pace).await?;
     }
     sink.finish()?;
     answer.finish()?;

@@ -93,8 +93,10 @@ pub(super) struct Chain {
     pub(super) node: u32,
 }
 
-/// Groups all runs, the most frequent chain first.
-pub(super) fn group(forests: &[Forest], found: &Found) -> Vec<Chain> {
+/// Groups all runs, the most frequent chain first. What only describes a chain
+/// is there for the first `described`: a chain may be as long as there are
+/// processes, and there may be as many.
+pub(super) fn group(forests: &[Forest], found: &Found, described: usize) -> Vec<Chain> {
     let mut links = Links::default();
     let mut groups: HashMap<u32, Vec<&Run>> = HashMap::new();
     let mut order = Vec::new();
@@ -106,18 +108,21 @@ pub(super) fn group(forests: &[Forest], found: &Found) -> Vec<Chain> {
         });
         group.push(run);
     }
-    let mut chains: Vec<Chain> = order
-        .iter()
-        .filter_map(|link| {
-            let runs = groups.get(link)?;
-            Some(chain(forests, &links, *link, runs))
-        })
+    let mut chains: Vec<(u32, Chain)> = order
+        .into_iter()
+        .filter_map(|link| Some((link, counted(groups.get(&link)?))))
         .collect();
     chains.sort_by(|a, b| {
         let key = |c: &Chain| (c.runs, c.before, c.last_ns);
-        key(b).cmp(&key(a))
+        key(&b.1).cmp(&key(&a.1))
     });
-    chains
+    let states = links.states();
+    for (link, chain) in chains.iter_mut().take(described) {
+        if let Some(runs) = groups.get(link) {
+            describe(chain, forests, &links, &states, *link, runs);
+        }
+    }
+    chains.into_iter().map(|(_, chain)| chain).collect()
 }
 
 /// Distinct links of all chains, and the link of each process.
@@ -244,6 +249,15 @@ impl Links {
         link
     }
 
+    /// The links of each process, by forest and node: of all programs that it ran.
+    fn states(&self) -> HashMap<(usize, u32), Vec<u32>> {
+        let mut states: HashMap<(usize, u32), Vec<u32>> = HashMap::new();
+        for ((forest, node, _), link) in &self.of_process {
+            states.entry((*forest, *node)).or_default().push(*link);
+        }
+        states
+    }
+
     /// Links from a root down to this one.
     fn down_to(&self, link: u32) -> Vec<u32> {
         let up = std::iter::successors(Some(link), |link| {
@@ -259,22 +273,51 @@ fn images(found: &Found, forest: usize, node: u32) -> &[super::find::Image] {
     found.images.get(&(forest, node)).map_or(&[], Vec::as_slice)
 }
 
-fn chain(forests: &[Forest], links: &Links, link: u32, runs: &[&Run]) -> Chain {
-    let forest_at = runs[0].forest;
-    let forest = &forests[forest_at];
-    let recorded: Vec<&&Run> = runs.iter().filter(|run| !run.before).collect();
-    let times: Vec<i64> = recorded.iter().map(|run| run.ts_ns).collect();
-    let timed = || match recorded.is_empty() {
-        true => runs.iter().map(|run| run.ts_ns).collect::<Vec<_>>(),
+/// A chain of runs, counted only.
+fn counted(runs: &[&Run]) -> Chain {
+    let times = recorded(runs);
+    let timed = match times.is_empty() {
+        true => runs.iter().map(|run| run.ts_ns).collect(),
         false => times.clone(),
     };
+    Chain {
+        forest: runs[0].forest,
+        links: Vec::new(),
+        root: runs[0].node,
+        runs: times.len(),
+        before: runs.len() - times.len(),
+        comms: Vec::new(),
+        examples: Vec::new(),
+        first_ns: timed.iter().copied().min().unwrap_or(0),
+        last_ns: timed.iter().copied().max().unwrap_or(0),
+        period: None,
+        callers: Vec::new(),
+        node: runs[0].node,
+    }
+}
+
+/// When those ran that were recorded.
+fn recorded(runs: &[&Run]) -> Vec<i64> {
+    let runs = runs.iter().filter(|run| !run.before);
+    runs.map(|run| run.ts_ns).collect()
+}
+
+/// Adds what describes a chain.
+fn describe(
+    chain: &mut Chain,
+    forests: &[Forest],
+    links: &Links,
+    states: &HashMap<(usize, u32), Vec<u32>>,
+    link: u32,
+    runs: &[&Run],
+) {
+    let forest = &forests[chain.forest];
     let nodes: HashSet<u32> = runs.iter().map(|run| run.node).collect();
-    let processes = processes(forest, links, forest_at, runs);
-    let ids = links.down_to(link);
+    let processes = processes(forest, states, chain.forest, runs);
     let run_nodes = nodes.len();
-    let as_link = |id: &u32| {
-        let key = &links.keys[*id as usize];
-        let (nodes, count) = match processes.get(id) {
+    let as_link = |id: u32| {
+        let key = &links.keys[id as usize];
+        let (nodes, count) = match processes.get(&id) {
             Some((nodes, count)) => (nodes.clone(), *count),
             // A program that the process itself ran before.
             None => (vec![runs[0].node], run_nodes),
@@ -287,33 +330,23 @@ fn chain(forests: &[Forest], links: &Links, link: u32, runs: &[&Run]) -> Chain {
             processes: count,
         }
     };
-    let root = std::iter::once(runs[0].node)
-        .chain(forest.ancestors(runs[0].node))
-        .last()
-        .unwrap_or(runs[0].node);
-    Chain {
-        forest: forest_at,
-        links: ids.iter().map(as_link).collect(),
-        root,
-        runs: recorded.len(),
-        before: runs.len() - recorded.len(),
-        comms: by_count(runs.iter().map(|run| run.comm.as_str()))
-            .into_iter()
-            .map(|(comm, n)| (comm.to_owned(), n))
-            .collect(),
-        examples: by_count(runs.iter().map(|run| run.cmdline.as_str()))
-            .into_iter()
-            .map(|(cmdline, runs)| Example {
-                cmdline: cmdline.to_owned(),
-                runs,
-            })
-            .collect(),
-        first_ns: timed().into_iter().min().unwrap_or(0),
-        last_ns: timed().into_iter().max().unwrap_or(0),
-        period: period(&times),
-        callers: by_count(recorded.iter().filter_map(|run| run.stack)),
-        node: runs[0].node,
-    }
+    let up = std::iter::once(runs[0].node).chain(forest.ancestors(runs[0].node));
+    chain.root = up.last().unwrap_or(runs[0].node);
+    chain.links = links.down_to(link).into_iter().map(as_link).collect();
+    chain.comms = by_count(runs.iter().map(|run| run.comm.as_str()))
+        .into_iter()
+        .map(|(comm, n)| (comm.to_owned(), n))
+        .collect();
+    chain.examples = by_count(runs.iter().map(|run| run.cmdline.as_str()))
+        .into_iter()
+        .map(|(cmdline, runs)| Example {
+            cmdline: cmdline.to_owned(),
+            runs,
+        })
+        .collect();
+    chain.period = period(&recorded(runs));
+    let ran = runs.iter().filter(|run| !run.before);
+    chain.callers = by_count(ran.filter_map(|run| run.stack));
 }
 
 /// Processes of a link that are remembered one by one.
@@ -322,23 +355,16 @@ const REMEMBERED: usize = 3;
 /// For each link above the runs, some of its processes and how many there are.
 fn processes(
     forest: &Forest,
-    links: &Links,
+    states: &HashMap<(usize, u32), Vec<u32>>,
     forest_at: usize,
     runs: &[&Run],
 ) -> HashMap<u32, (Vec<u32>, usize)> {
-    // The states of a process that are in some chain.
-    let mut of_node: HashMap<u32, Vec<u32>> = HashMap::new();
-    for ((at, node, _), link) in &links.of_process {
-        if *at == forest_at {
-            of_node.entry(*node).or_default().push(*link);
-        }
-    }
     let mut seen = HashSet::new();
     let mut counted: HashMap<u32, (Vec<u32>, usize)> = HashMap::new();
     for run in runs {
         let mut at = forest.parent(run.node);
         while let Some(node) = at.filter(|node| seen.insert(*node)) {
-            for link in of_node.get(&node).into_iter().flatten() {
+            for link in states.get(&(forest_at, node)).into_iter().flatten() {
                 let (nodes, count) = counted.entry(*link).or_default();
                 nodes.push(node);
                 nodes.sort_unstable();

@@ -14,6 +14,7 @@ use crate::Result;
 use crate::forest::Forest;
 use crate::recording::{Recording, Recordings};
 use crate::scan::{self, Place};
+use crate::spill;
 
 /// Columns that are read; the constants below are their places.
 const COLUMNS: [&str; 9] = [
@@ -83,11 +84,10 @@ impl Execs {
             (Texts::Dictionaries, CHUNK_ROWS),
             Vec::new,
             |chunks, place, batch| {
-                memory.try_grow(batch.get_array_memory_size())?;
                 chunks.push(Chunk {
                     place,
                     forest: forest_of[place.recording],
-                    batch,
+                    batch: spill::keep(batch, &memory)?,
                 });
                 Ok(())
             },

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Int64Type};
 use datafusion::common::cast::as_string_array;
 use datafusion::error::Result;
 
-use crate::forest::Forest;
+use crate::forest::{Column, Forest};
 use crate::functions::Shared;
 
 /// Names of a chain that are told, those nearest to the process.
@@ -46,7 +46,7 @@ pub(super) fn stack_functions(shared: &Shared, args: &[ArrayRef]) -> Result<Arra
 /// `chain_text(boot_id, upid)`: names of the ancestors of a process and its
 /// own, root first, separated by `;`.
 pub(super) fn chain_text(shared: &Shared, args: &[ArrayRef]) -> Result<ArrayRef> {
-    let forests = shared.forests()?;
+    let forests = shared.forests(&[Column::Comm])?;
     let by_boot: HashMap<&str, &Forest> = forests
         .iter()
         .map(|forest| (forest.boot.boot_id.as_str(), forest))
