@@ -37,7 +37,7 @@ ifneq ($(SUDO),)
 endif
 	$(TARGET)/debug/examples/analyzer_pages dist/pages
 	$(TARGET)/debug/examples/record_pages dist/pages
-	command -v cargo-deb >/dev/null && dist/deb.sh $(TARGET)/debug $(TARGET)/packages-test || true
+	if command -v cargo-deb >/dev/null; then dist/deb.sh $(TARGET)/debug $(TARGET)/packages-test; fi
 	$(SUDO) tests/packages/check.sh $(TARGET)/packages-test
 
 check: build-tools check-tools ## Formatting, lints and docs
