@@ -218,6 +218,9 @@ impl<'a> Finder<'a> {
 
     /// In order, merged where they overlap, without what is to be kept.
     fn finish(mut self) -> Vec<Span> {
+        let args = self.args;
+        self.found
+            .retain(|span| !is_of_placeholder(args[span.arg], span.start..span.end));
         self.found.sort_unstable();
         let mut merged: Vec<Span> = Vec::with_capacity(self.found.len());
         for span in self.found {
@@ -228,7 +231,7 @@ impl<'a> Finder<'a> {
                 _ => merged.push(span),
             }
         }
-        let (rules, args) = (self.rules, self.args);
+        let rules = self.rules;
         let kept = |span: &Span| {
             rules.keep().iter().any(|keep| {
                 let mut found = keep.find_iter(args[span.arg]);
@@ -238,6 +241,21 @@ impl<'a> Finder<'a> {
         merged.retain(|span| !kept(span));
         merged
     }
+}
+
+/// Whether a range lies within a placeholder, `[secret:12]`: a bundle looks once
+/// more at what the recorder has replaced, and `secret:` is a name with a value.
+fn is_of_placeholder(text: &[u8], range: Range<usize>) -> bool {
+    const BEGIN: &[u8] = b"[secret:";
+    let until = text.len().min(range.start + BEGIN.len());
+    let begin = text[..until].windows(BEGIN.len()).rposition(|w| w == BEGIN);
+    let Some(begin) = begin else {
+        return false;
+    };
+    let rest = &text[begin + BEGIN.len()..];
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let end = begin + BEGIN.len() + digits + 1;
+    digits > 0 && rest.get(digits) == Some(&b']') && begin <= range.start && range.end <= end
 }
 
 /// The value of an option, if `word` is that option: outer `None` if it is not,

@@ -59,6 +59,27 @@ fn what_is_replaced_once_is_left_alone_the_second_time() {
     assert_eq!(once, twice);
 }
 
+/// A recording may have more than nine secrets.
+#[test]
+fn placeholders_of_any_number_stay_as_they_are() {
+    let mut redactor = Redactor::after(Rules::builtin(), 20);
+    let args: [&[u8]; 4] = [
+        b"echo",
+        b"[secret:10]",
+        b"DB_PASSWORD=[secret:11]",
+        b"https://bob:[secret:12345]@example.com/",
+    ];
+    assert_eq!(redactor.args(&args), None);
+    // A secret that only looks like one is no placeholder.
+    let args: [&[u8]; 2] = [b"x", b"DB_PASSWORD=[secret:opensesame"];
+    assert!(redactor.args(&args).is_some());
+    let found = redactor.args(&[b"x", b"[secret:10] --password=hunter2 [secret:11]"]);
+    assert_eq!(
+        found.unwrap()[1],
+        b"[secret:10] --password=[secret:22] [secret:11]"
+    );
+}
+
 #[test]
 fn own_rules_add_to_the_built_in_ones_or_replace_them() {
     let args: [&[u8]; 4] = [b"x", b"--password=a", b"--badge", b"b"];
