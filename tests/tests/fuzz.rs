@@ -1,6 +1,10 @@
 //! A short run of `whence-fuzz` on every reader: its corpus, which holds every
 //! input that was ever found to break one, and a few inputs made of it.
 //! `make fuzz` runs longer.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot run the harness has failed"
+)]
 
 use std::path::Path;
 use std::process::{Command, Output};
