@@ -37,7 +37,7 @@ ifneq ($(SUDO),)
 endif
 	$(TARGET)/debug/examples/analyzer_pages dist/pages
 	$(TARGET)/debug/examples/record_pages dist/pages
-	if command -v cargo-deb >/dev/null; then dist/deb.sh $(TARGET)/debug $(TARGET)/packages-test; fi
+	if command -v cargo-deb >/dev/null; then dist/deb.sh $(TARGET)/debug/whence-record $(TARGET)/debug/whence $(TARGET)/packages-test; fi
 	$(SUDO) tests/packages/check.sh $(TARGET)/packages-test
 
 check: build-tools check-tools ## Formatting, lints and docs
@@ -46,13 +46,12 @@ check: build-tools check-tools ## Formatting, lints and docs
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-bench: build-tools bench-tools test-tools ## What recording and asking cost, beside others; prints Markdown
+bench: build-tools bench-tools test-tools ## What recording and asking cost, beside others, into docs/benchmarks.md
+	$(CARGO) build --profile dist -p whence-recorder
 	$(CARGO) build --release -p whence-recorder -p whence-analyzer -p whence-tests --bins
-	$(SUDO) tests/bench/storm.py $(TARGET)/release
-	$(SUDO) tests/bench/samples.py $(TARGET)/release
-	$(SUDO) tests/bench/start.py $(TARGET)/release
-	$(PYTHON) tests/bench/sql.py $(TARGET)/release
-	tests/bench/report.py $(TARGET)/release
+	mkdir -p $(TARGET)/bench
+	ln -sf ../dist/whence-record ../release/whence ../release/whence-generate $(TARGET)/bench/
+	PYTHON=$(abspath $(PYTHON)) tests/bench/run.sh $(TARGET)/bench docs/benchmarks.md
 
 soak: build-tools ## An hour of mixed load, and a thousand kills of the recorder at random moments
 	$(CARGO) build --workspace --all-targets
@@ -79,8 +78,9 @@ pages: ## Man pages and completions of both programs, into dist/pages
 	$(CARGO) run --quiet -p whence-recorder --example record_pages -- dist/pages
 
 deb: build-tools deb-tools pages ## Debian packages of both programs, into target/packages
+	$(CARGO) build --profile dist -p whence-recorder
 	$(CARGO) build --release -p whence-recorder -p whence-analyzer
-	dist/deb.sh $(TARGET)/release $(TARGET)/packages
+	dist/deb.sh $(TARGET)/dist/whence-record $(TARGET)/release/whence $(TARGET)/packages
 
 bless: ## Writes what is made from definitions anew
 	BLESS=1 $(CARGO) test -p whence-schemas --test tables_page
