@@ -134,6 +134,10 @@ static __always_inline u32 read_memory(struct task_struct *task, u8 *to,
 	user->ip = regs->ip;
 	user->sp = regs->sp;
 	user->bp = regs->bp;
+	/* The kernel follows frame pointers of both sizes, the recorder's tables only
+	 * serve 64 bits. */
+	if (regs->cs == USER32_CS)
+		return 0;
 	read.from = user->sp;
 	bound_memory(task, &read, in_task);
 	if (!within_budget(read.most))

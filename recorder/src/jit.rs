@@ -17,6 +17,9 @@ use crate::procfs;
 pub const NAME: &str = "[jit]";
 /// More of a file is not read.
 const MAX_BYTES: u64 = 64 << 20;
+/// Lines may overlap, and each name as many addresses as it likes: no more than this
+/// in all, of which those of a file that says each thing once are a small part.
+const MAX_NAMINGS: usize = 1 << 20;
 /// A longer name is cut.
 const MAX_NAME: usize = 1024;
 
@@ -124,11 +127,12 @@ pub fn functions(file: &File, addresses: &[u64]) -> Vec<Option<String>> {
     let mut order: Vec<usize> = (0..addresses.len()).collect();
     order.sort_by_key(|i| addresses[*i]);
     let mut found = vec![None; addresses.len()];
+    let mut namings = 0;
     let mut lines = BufReader::new(file.take(MAX_BYTES));
     let mut line = Vec::new();
     loop {
         line.clear();
-        if !lines.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        if namings > MAX_NAMINGS || !lines.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
             return found;
         }
         let Some((start, size, name)) = parse(&line) else {
@@ -140,6 +144,7 @@ pub fn functions(file: &File, addresses: &[u64]) -> Vec<Option<String>> {
             .take_while(|i| addresses[**i] - start < size);
         for i in inside {
             found[*i] = Some(name.clone());
+            namings += 1;
         }
     }
 }
@@ -192,6 +197,17 @@ mod tests {
             "\0".repeat(9)
         );
         assert_eq!(named(&text, &[1, 2]), [None, None]);
+    }
+
+    /// It would take minutes otherwise, at the end of a recording.
+    #[test]
+    fn lines_that_name_everything_are_read_up_to_a_bound() {
+        let addresses: Vec<u64> = (0..1024).collect();
+        let lines = 2 * MAX_NAMINGS / addresses.len();
+        let text: String = (0..lines).map(|i| format!("0 ffff {i}\n")).collect();
+        let last = named(&text, &addresses)[0].take().unwrap();
+        let last: usize = last.parse().unwrap();
+        assert!((lines / 2..lines - 1).contains(&last), "{last} of {lines}");
     }
 
     #[test]

@@ -60,18 +60,18 @@ impl Session {
         if after == before {
             return;
         }
-        let done = self
-            .loaded
-            .slow_sampling(step.factor)
-            .and_then(|()| self.loaded.set_memory_budget(after.memory_budget));
+        let slowed = self.loaded.slow_sampling(step.factor);
+        if slowed.is_ok() {
+            self.losses.slow_sampling(step.factor);
+        }
+        let done = slowed.and_then(|()| self.loaded.set_memory_budget(after.memory_budget));
         let note = match done {
             Ok(()) => {
                 "stacks were taken less often at times, to keep to --max-cpu or since they \
-                       came too fast: tables overhead and loss say when"
+                 came too fast: tables overhead and loss say when"
             }
             Err(_) => "stacks could not be taken less often when that was called for",
         };
-        self.losses.slow_sampling(step.factor);
         self.guard.tell(note, &mut self.manifest);
     }
 

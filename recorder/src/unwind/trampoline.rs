@@ -43,7 +43,7 @@ pub(super) fn find(section: &[u8], address: u64) -> Vec<Range<u64>> {
             }
             // How far back its common part is.
             Some(back) if of_signals.contains(&(at + 4).wrapping_sub(back as usize)) => {
-                found.extend(range(body, address + at as u64 + 4));
+                found.extend(range(body, address.wrapping_add(at as u64 + 4)));
             }
             _ => {}
         }
@@ -63,7 +63,7 @@ fn is_of_signals(body: &[u8]) -> bool {
 /// The addresses that an entry at an address is about.
 fn range(body: &[u8], address: u64) -> Option<Range<u64>> {
     let relative = i64::from(u32_at(body, 4)?.cast_signed());
-    let start = (address + 4).wrapping_add_signed(relative);
+    let start = address.wrapping_add(4).wrapping_add_signed(relative);
     Some(start..start.checked_add(u64::from(u32_at(body, 8)?))?)
 }
 
@@ -109,5 +109,7 @@ mod tests {
             assert!(find(&whole[..end], 0).len() <= 1);
         }
         assert!(find(&[0xff; 64], 0).is_empty());
+        // An address that a file can claim, and no section has.
+        find(&whole, u64::MAX - 8);
     }
 }

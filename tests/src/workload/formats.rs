@@ -5,13 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A 32-bit x86 program that does `exit(7)`: ELF header, one program header,
-/// `mov ebx, 7; mov eax, 1; int 0x80` (elf(5)).
+/// A 32-bit x86 program that does `fork()` and `exit(7)`: ELF header, one program
+/// header, `push eax; mov eax, 2; int 0x80; mov ebx, 7; mov eax, 1; int 0x80` (elf(5)).
 const COMPAT: &[u8] = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\
     \x02\0\x03\0\x01\0\0\0\x54\x80\x04\x08\x34\0\0\0\0\0\0\0\0\0\0\0\
     \x34\0\x20\0\x01\0\0\0\0\0\0\0\
-    \x01\0\0\0\0\0\0\0\0\x80\x04\x08\0\x80\x04\x08\x60\0\0\0\x60\0\0\0\x05\0\0\0\0\x10\0\0\
-    \xbb\x07\0\0\0\xb8\x01\0\0\0\xcd\x80";
+    \x01\0\0\0\0\0\0\0\0\x80\x04\x08\0\x80\x04\x08\x68\0\0\0\x68\0\0\0\x05\0\0\0\0\x10\0\0\
+    \x50\xb8\x02\0\0\0\xcd\x80\xbb\x07\0\0\0\xb8\x01\0\0\0\xcd\x80";
 
 /// Writes a program into a folder of its own; prints its path.
 fn program(name: &str, bytes: &[u8]) -> Option<PathBuf> {

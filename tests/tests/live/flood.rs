@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::Failed;
-use whence_tests::run;
 
-use super::ensure;
+use super::tools::{compile, missing};
 
 /// Each level calls the next one from two places of two functions: with `n` levels,
 /// the leaf is reached by 2^n paths, each of them once.
@@ -56,8 +55,7 @@ pub(super) fn obstacle() -> Option<String> {
     if !Path::new("/sys/bus/event_source/devices/uprobe").exists() {
         return Some("the kernel has no uprobes".into());
     }
-    let compiler = run(&["gcc", "--version"]);
-    compiler.is_err().then(|| "gcc is not installed".into())
+    missing(&["gcc"])
 }
 
 /// Compiles it into a folder; its arguments are the number of levels, and that of
@@ -65,16 +63,7 @@ pub(super) fn obstacle() -> Option<String> {
 pub(super) fn program(dir: &Path) -> Result<PathBuf, Failed> {
     let (source, path) = (dir.join("flood.c"), dir.join("flood"));
     std::fs::write(&source, SOURCE)?;
-    let made = run(&[
-        "gcc".as_ref(),
-        "-O1".as_ref(),
-        "-fno-omit-frame-pointer".as_ref(),
-        "-o".as_ref(),
-        path.as_os_str(),
-        source.as_os_str(),
-    ])?;
-    let said = String::from_utf8_lossy(&made.stderr).into_owned();
-    ensure!(made.status.success(), "{said}");
+    compile(&source, &path, &["-O1", "-fno-omit-frame-pointer"])?;
     Ok(path)
 }
 

@@ -27,6 +27,7 @@ mod stacks;
 mod stories;
 mod surroundings;
 mod symbolize;
+mod tools;
 mod verifier;
 mod waits;
 mod watch;

@@ -7,6 +7,7 @@ use libtest_mimic::Failed;
 use tempfile::TempDir;
 use whence_tests::{program, record, run};
 
+use super::tools::{compile, missing};
 use super::{Test, ensure, equal, test};
 
 pub(super) const TESTS: &[Test] = &[
@@ -79,25 +80,14 @@ fn no_program() -> Option<String> {
     if !mark.exists() && !Path::new("/usr/include/sys/sdt.h").exists() {
         return Some("systemtap-sdt-dev is not installed".into());
     }
-    run(&["gcc", "--version"])
-        .is_err()
-        .then(|| "gcc is not installed".into())
+    missing(&["gcc"])
 }
 
 /// Compiles the program.
 fn compiled(dir: &TempDir, option: &str) -> Result<PathBuf, Failed> {
     let (source, path) = (dir.path().join("chain.c"), dir.path().join("chain"));
     std::fs::write(&source, SOURCE)?;
-    let made = run(&[
-        "gcc".as_ref(),
-        "-O1".as_ref(),
-        option.as_ref(),
-        "-o".as_ref(),
-        path.as_os_str(),
-        source.as_os_str(),
-    ])?;
-    let said = String::from_utf8_lossy(&made.stderr).into_owned();
-    ensure!(made.status.success(), "{said}");
+    compile(&source, &path, &["-O1", option])?;
     Ok(path)
 }
 

@@ -7,6 +7,7 @@ use libtest_mimic::Failed;
 use tempfile::TempDir;
 use whence_tests::{Recording, record, run, workload};
 
+use super::tools::{compile, missing};
 use super::{Test, ensure, equal};
 
 const fn with_gdb(name: &'static str, run: fn() -> Result<(), Failed>) -> Test {
@@ -52,23 +53,12 @@ pub(super) const TESTS: &[Test] = &[
     },
 ];
 
-fn missing(tools: &[&str]) -> Option<String> {
-    let missing = tools.iter().find(|name| {
-        let said = run(&[**name, "--version"]);
-        !said.is_ok_and(|output| output.status.success())
-    });
-    missing.map(|name| format!("there is no {name}; make test installs it"))
-}
-
 fn compiled(source: &str, dir: &TempDir, options: &[&str]) -> Result<PathBuf, Failed> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/live")
         .join(source);
     let to = dir.path().join("program");
-    let (source, shown) = (source.display().to_string(), to.display().to_string());
-    let made = run(&[&["gcc", "-O2", "-o", &shown, &source], options].concat())?;
-    let said = String::from_utf8_lossy(&made.stderr).into_owned();
-    ensure!(made.status.success(), "{said}");
+    compile(&source, &to, &[&["-O2"], options].concat())?;
     Ok(to)
 }
 

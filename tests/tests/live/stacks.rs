@@ -125,26 +125,29 @@ fn recalled() -> Result<(), Failed> {
     let script = folder.path().join("script");
     std::fs::write(&script, "#!/bin/sh\n:\n")?;
     std::fs::set_permissions(&script, Permissions::from_mode(0o755))?;
+    // By execve(2) and by execveat(2): the paths differ.
     let each = format!(
-        "for i in $(seq 200); do /bin/true; {}; done",
-        script.display()
+        "for i in $(seq 100); do /bin/true; {}; {} memfd; done",
+        script.display(),
+        workload()
     );
     let command = ["sh", "-c", &each].map(str::to_owned);
     let recording = record(&["--sample", "0", "-s", PREPARED], &command)?;
+    let numbered = "row_number() OVER (PARTITION BY upid ORDER BY ts_ns) AS n";
     let paths = recording.query(&format!(
-        "SELECT count(*) AS execs, \
-           count(*) FILTER (WHERE e.kernel_stack_id = s.kernel_stack_id) AS same, \
-           count(DISTINCT e.kernel_stack_id) AS paths \
-         FROM exec e JOIN sample s ON s.upid = e.upid AND s.event = '{PREPARED}' \
-         WHERE e.upid IN (SELECT upid FROM exec GROUP BY upid HAVING count(*) = 1)"
+        "WITH e AS (SELECT upid, kernel_stack_id AS path, {numbered} FROM exec WHERE errno = 0), \
+           s AS (SELECT upid, kernel_stack_id AS path, {numbered} FROM sample \
+                 WHERE event = '{PREPARED}') \
+         SELECT count(*) AS execs, count(*) FILTER (WHERE e.path = s.path) AS same, \
+           count(DISTINCT s.path) AS paths FROM e JOIN s ON s.upid = e.upid AND s.n = e.n"
     ))?;
     let [row] = paths.as_slice() else {
         return Err("no answer".into());
     };
     let count = |name: &str| row[name].as_i64().unwrap_or_default();
     ensure!(count("execs") >= 400, "only {row}");
+    ensure!(count("paths") >= 2, "{row}");
     equal!(count("same"), count("execs"));
-    ensure!(count("paths") >= 1, "{row}");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use whence_tests::{Recording, record, run};
 
+use super::tools::{compile, missing};
 use super::{Test, ensure, equal};
 
 pub(super) const TESTS: &[Test] = &[
@@ -29,11 +30,7 @@ pub(super) const TESTS: &[Test] = &[
 ];
 
 fn no_compiler() -> Option<String> {
-    let missing = ["gcc", "objcopy", "readelf"].into_iter().find(|name| {
-        let said = run(&[name, "--version"]);
-        !said.is_ok_and(|output| output.status.success())
-    });
-    missing.map(|name| format!("there is no {name}; make test installs it"))
+    missing(&["gcc", "objcopy", "readelf"])
 }
 
 fn tool(command: &[&str]) -> Result<String, Failed> {
@@ -60,7 +57,7 @@ impl Program {
             build_id: String::new(),
         };
         let (program, debug) = (this.program(), this.debug());
-        tool(&["gcc", "-O1", "-g", &define, "-o", &program, source])?;
+        compile(source.as_ref(), program.as_ref(), &["-O1", "-g", &define])?;
         let notes = tool(&["readelf", "-n", &program])?;
         let id = notes
             .split("Build ID: ")

@@ -49,6 +49,12 @@ fn compat() -> Result<(), Failed> {
     equal!(row["exe"].as_str(), Some(path));
     equal!(row["argv_state"], "complete");
     equal!(row["exit_code"], 7);
+    // Tables are of 64 bits: they would lead anywhere.
+    let unwinders = recording.query(&format!(
+        "SELECT s.unwinder FROM fork f JOIN stack s ON s.stack_id = f.user_stack_id \
+         JOIN exec e ON e.upid = f.parent_upid WHERE e.filename = '{path}'"
+    ))?;
+    equal!(unwinders, [serde_json::json!({ "unwinder": "fp" })]);
     Ok(())
 }
 
