@@ -35,8 +35,7 @@ ifneq ($(SUDO),)
 	CARGO_TARGET_$(HOST)_RUNNER="$(SUDO) env PYTHON=$$PYTHON" \
 		$(CARGO) test --workspace --test live
 endif
-	$(TARGET)/debug/examples/analyzer_pages dist/pages
-	$(TARGET)/debug/examples/record_pages dist/pages
+	@$(MAKE) --no-print-directory pages
 	if command -v cargo-deb >/dev/null; then dist/deb.sh $(TARGET)/debug/whence-record $(TARGET)/debug/whence $(TARGET)/packages-test; fi
 	$(SUDO) tests/packages/check.sh $(TARGET)/packages-test
 
@@ -72,10 +71,11 @@ fuzz: build-tools ## Hostile input for every reader, FUZZ_SECONDS each; an input
 		$(TARGET)/debug/whence-fuzz $$target --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED) || exit; \
 	done
 
-pages: ## Man pages and completions of both programs, into dist/pages
-	$(CARGO) run --quiet -p whence-analyzer --example analyzer_pages -- dist/pages
+pages: build-tools ## Man pages and completions of both programs, into dist/pages
+	$(CARGO) build --workspace --all-targets
+	$(TARGET)/debug/examples/analyzer_pages dist/pages
 # Last: the analyzer has a page of that name too, for the command that leads to it.
-	$(CARGO) run --quiet -p whence-recorder --example record_pages -- dist/pages
+	$(TARGET)/debug/examples/record_pages dist/pages
 
 deb: build-tools deb-tools pages ## Debian packages of both programs, into target/packages
 	$(CARGO) build --profile dist -p whence-recorder
@@ -83,8 +83,7 @@ deb: build-tools deb-tools pages ## Debian packages of both programs, into targe
 	dist/deb.sh $(TARGET)/dist/whence-record $(TARGET)/release/whence $(TARGET)/packages
 
 bless: ## Writes what is made from definitions anew
-	BLESS=1 $(CARGO) test -p whence-schemas --test tables_page
-	BLESS=1 $(CARGO) test -p whence-queries --test queries_page
+	BLESS=1 $(CARGO) test --workspace --test tables_page --test queries_page
 
 build-tools:
 	@tests/install.sh $(BUILD_PACKAGES)
