@@ -62,7 +62,7 @@ pub fn page_bytes() -> u64 {
 /// Keeps the allocator from holding what was freed: a burst must not leave the
 /// recorder large. To be called while there is a single thread.
 pub fn tame_allocator() {
-    const LARGE: i32 = 4 << 20;
+    const LARGE: i32 = 512 * 1024;
     // SAFETY: sets numbers of the allocator.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 2);

@@ -22,6 +22,7 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder,
 };
 use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::Length as _;
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescriptor;
 
@@ -234,6 +235,7 @@ impl SegmentReader {
             let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
             let metadata = ArrowReaderMetadata::load(&file, options).map_err(corrupt)?;
             check(path, def, metadata.schema())?;
+            check_rows(path, metadata.metadata(), file.len())?;
             if texts == Texts::Values {
                 return Ok(metadata);
             }
@@ -455,6 +457,25 @@ pub fn check(path: &Path, def: &'static TableDef, file: &Schema) -> Result<()> {
                 ),
             ));
         }
+    }
+    Ok(())
+}
+
+/// Most rows that a byte of a file stands for. A row group of the most rows, all of
+/// them the same, still takes some hundred bytes to describe each of its columns.
+const MOST_ROWS_PER_BYTE: u64 = 256;
+
+/// Checks that a file has not more rows than it can hold: of a column that it lacks,
+/// as many are made up as it says.
+fn check_rows(path: &Path, metadata: &ParquetMetaData, bytes: u64) -> Result<()> {
+    let mut rows = 0_u64;
+    for group in metadata.row_groups() {
+        let of_group = u64::try_from(group.num_rows()).map_err(|e| Error::corrupt(path, e))?;
+        rows = rows.saturating_add(of_group);
+    }
+    if rows > bytes.saturating_mul(MOST_ROWS_PER_BYTE) {
+        let reason = format!("{rows} rows do not fit into its {bytes} bytes");
+        return Err(Error::corrupt(path, reason));
     }
     Ok(())
 }

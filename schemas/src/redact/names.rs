@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::rules::RuleError;
+use super::rules::{RuleError, kind_for};
 
 /// Longest name that is looked at.
 const MAX_NAME_BYTES: usize = 128;
@@ -34,9 +34,10 @@ impl Names {
         before: &[String],
         after: &[String],
     ) -> Result<Self, RuleError> {
-        let joined = words.iter().map(|word| word.replace('-', ""));
+        let joined: Vec<String> = words.iter().map(|word| word.replace('-', "")).collect();
         let words = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
+            .kind(Some(kind_for(&joined)))
             .build(joined)
             .map_err(|e| RuleError::of_all(&e))?;
         let set = |names: &[String]| names.iter().cloned().collect();

@@ -203,13 +203,9 @@ impl Rules {
             .chain(programs)
             .collect();
         let words = |words: Vec<String>| {
-            let kind = match words.iter().map(String::len).sum::<usize>() {
-                0..=MAX_TABLE_BYTES => AhoCorasickKind::DFA,
-                _ => AhoCorasickKind::ContiguousNFA,
-            };
             AhoCorasick::builder()
                 .ascii_case_insensitive(true)
-                .kind(Some(kind))
+                .kind(Some(kind_for(&words)))
                 .build(words)
                 .map_err(|e| RuleError::of_all(&e))
         };
@@ -264,6 +260,14 @@ impl Rules {
 
     pub(super) fn random(&self) -> bool {
         self.random
+    }
+}
+
+/// How words are searched for: by a table of transitions, unless they are many or long.
+pub(super) fn kind_for(words: &[String]) -> AhoCorasickKind {
+    match words.iter().map(String::len).sum::<usize>() {
+        0..=MAX_TABLE_BYTES => AhoCorasickKind::DFA,
+        _ => AhoCorasickKind::ContiguousNFA,
     }
 }
 
