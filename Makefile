@@ -15,6 +15,8 @@ BENCH_PACKAGES := linux-perf bpftrace strace chromium chromium-driver
 PYTHON := $(TARGET)/venv/bin/python3
 # Makes Debian packages.
 CARGO_DEB := 3.8.0
+# A recorder that is compared only when asked for, since it takes minutes to build.
+TRACEXEC_VERSION := 1.0.0
 export PATH := $(abspath $(TARGET))/tools/bin:$(PATH)
 
 .PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak fuzz pages deb deb-tools verifier
@@ -45,7 +47,7 @@ check: build-tools check-tools ## Formatting, lints and docs
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-bench: build-tools bench-tools test-tools ## What recording and asking cost, beside others, into docs/benchmarks.md
+bench: build-tools bench-tools test-tools ## What recording and asking cost, beside others (TRACEXEC=1: that too), into docs/benchmarks.md
 	$(CARGO) build --profile dist -p whence-recorder
 	$(CARGO) build --release -p whence-recorder -p whence-analyzer -p whence-tests --bins
 	mkdir -p $(TARGET)/bench
@@ -107,3 +109,7 @@ check-tools:
 
 bench-tools:
 	@tests/install.sh $(BENCH_PACKAGES)
+ifdef TRACEXEC
+	@command -v tracexec >/dev/null || $(CARGO) install --quiet --locked --version $(TRACEXEC_VERSION) \
+		--no-default-features --root $(TARGET)/tools tracexec
+endif

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs all benchmarks and writes their page: run.sh PROGRAMS PAGE. What is said of
-# the figures comes from about.md. BENCH_SQL gives sql.py other sizes.
+# the figures comes from about.md. BENCH_SQL gives sql.py other sizes; TRACEXEC, if
+# set, compares tracexec too.
 set -euo pipefail
 cd "$(dirname "$0")"/../..
 
@@ -18,8 +19,9 @@ section() {
 }
 
 cat tests/bench/about.md >"$draft"
-section "A storm of processes" "${sudo[@]}" tests/bench/storm.py "$programs"
+section "A storm of processes" "${sudo[@]}" tests/bench/storm.py "$programs" ${TRACEXEC:+--tracexec}
 section "CPU samples" "${sudo[@]}" tests/bench/samples.py "$programs"
+section "Reading samples" "${sudo[@]}" tests/bench/reading.py "$programs"
 section "Starting, and doing nothing" "${sudo[@]}" tests/bench/start.py "$programs"
 section "Asking" "${PYTHON:-python3}" tests/bench/sql.py "$programs" ${BENCH_SQL:-}
 section "Reports" tests/bench/report.py "$programs"
