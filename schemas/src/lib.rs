@@ -17,6 +17,7 @@ pub mod compact;
 pub mod complete;
 pub mod derive;
 pub mod error;
+pub mod grouping;
 pub mod ids;
 pub mod layout;
 pub mod line;
@@ -31,6 +32,7 @@ pub mod redact;
 pub mod segment;
 pub mod table;
 pub mod tables;
+mod texts;
 pub mod tree;
 
 pub use error::{Error, Result};

@@ -4,9 +4,10 @@
 //! that grow are delta-packed. The others use a dictionary or not, whichever is
 //! smaller for the first rows of the segment: a dictionary stores each distinct
 //! value and an index for each row. Without one, numbers are delta-packed and
-//! texts leave out what they begin with like the text before; but texts of archives
-//! always have a dictionary. Statistics are kept per page only where queries prune by
-//! them: time and process.
+//! texts leave out what they begin with like the text before. Texts are tried both
+//! ways, since it is what compression makes of them that counts, and a dictionary,
+//! which is read faster, may be a little larger; those of archives always have one.
+//! Statistics are kept per page only where queries prune by them: time and process.
 
 use std::collections::HashSet;
 
@@ -19,6 +20,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersi
 use parquet::schema::types::ColumnPath;
 
 use crate::table::{BOOT_ID, ColumnDef, Encoding, TableDef};
+use crate::texts;
 use crate::{FORMAT_VERSION, layout};
 
 /// Rows in a row group, at most: also what bounds the writer's memory.
@@ -65,8 +67,10 @@ impl Effort {
     }
 }
 
-/// Rows by which is judged whether values repeat.
-const JUDGED_ROWS: usize = 4096;
+/// Values by which a column is judged: runs of neighbours, from all over its first
+/// rows, since these may be those of one program.
+const JUDGED_RUNS: usize = 8;
+const JUDGED_RUN: usize = 512;
 
 /// Writer properties of a segment that begins with these rows.
 #[must_use]
@@ -138,8 +142,8 @@ fn encoding(
         // archive has room for all distinct ones.
         DataType::Utf8 if effort == Effort::Archive => return None,
         DataType::Utf8 => {
-            let texts: Vec<&str> = first(values.as_string::<i32>().iter().flatten());
-            return (!repeat(&texts)).then_some(PageEncoding::DELTA_BYTE_ARRAY);
+            let texts: Vec<&str> = judged(values.as_string::<i32>().iter().flatten());
+            return texts::front_coded(&texts).then_some(PageEncoding::DELTA_BYTE_ARRAY);
         }
         _ => false,
     };
@@ -147,8 +151,14 @@ fn encoding(
 }
 
 /// The values by which a column is judged.
-fn first<T>(values: impl Iterator<Item = T>) -> Vec<T> {
-    values.take(JUDGED_ROWS).collect()
+fn judged<T: Copy>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let values: Vec<T> = values.collect();
+    if values.len() <= JUDGED_RUNS * JUDGED_RUN {
+        return values;
+    }
+    let apart = values.len() / JUDGED_RUNS;
+    let runs = values.chunks_exact(apart).map(|run| &run[..JUDGED_RUN]);
+    runs.flatten().copied().collect()
 }
 
 /// Whether there are at least two of each value, on average.
@@ -163,7 +173,7 @@ fn distinct<T: Eq + std::hash::Hash>(values: &[T]) -> usize {
 /// Whether numbers of so many bits are smaller delta-packed than as indices to a
 /// dictionary, which hashes may be even if few of them repeat.
 fn pack(values: impl Iterator<Item = i64>, width: u32) -> bool {
-    let values = first(values);
+    let values = judged(values);
     if repeat(&values) {
         return false;
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::page::{self, Effort};
-use crate::{Error, Result, TableDef, layout};
+use crate::{Error, Result, TableDef, grouping, layout};
 
 /// A finished segment, as the manifest lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +121,8 @@ impl OpenSegment {
     /// # Errors
     /// [`Error::Encode`].
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let grouped = grouping::grouped(self.def, batch)?;
+        let batch = grouped.as_ref();
         self.begin(Some(batch))?;
         let path = self.unfinished();
         let Some(writer) = self.writer.as_mut() else {

@@ -22,6 +22,9 @@ pub struct TableDef {
     pub doc: &'static str,
     /// The column by which a row is placed in time.
     pub time_column: &'static str,
+    /// The column by which rows lie together within a batch, see
+    /// [`grouping`](crate::grouping); `None`: they lie as they came.
+    pub grouped_by: Option<&'static str>,
     /// The columns in order, without the constant `boot_id` at the end.
     pub columns: &'static [ColumnDef],
 }
@@ -246,7 +249,7 @@ where
 macro_rules! table {
     (
         $(#[doc = $table_doc:literal])+
-        table = $table:literal, time = $time:literal,
+        table = $table:literal, time = $time:literal, $(grouped = $grouped:literal,)?
         pub struct Row {
             $( $(#[doc = $doc:literal])+ $column:ident : $kind:ty = $encoding:ident, )+
         }
@@ -265,6 +268,7 @@ macro_rules! table {
             name: $table,
             doc: concat!($($table_doc, "\n"),+),
             time_column: $time,
+            grouped_by: [$(Some($grouped),)? None][0],
             columns: &[$(
                 $crate::table::ColumnDef {
                     name: stringify!($column),

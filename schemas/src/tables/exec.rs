@@ -2,7 +2,7 @@
 
 crate::table! {
     /// One row per attempt to execute a program.
-    table = "exec", time = "ts_ns",
+    table = "exec", time = "ts_ns", grouped = "parent_upid",
     pub struct Row {
         /// When the new image was in place, or the attempt had failed, nanoseconds of CLOCK_BOOTTIME.
         ts_ns: I64 = Delta,

@@ -2,7 +2,7 @@
 
 crate::table! {
     /// One row per process that ended, when its last thread has gone.
-    table = "exit", time = "ts_ns",
+    table = "exit", time = "ts_ns", grouped = "reaper_upid",
     pub struct Row {
         /// When, nanoseconds of CLOCK_BOOTTIME.
         ts_ns: I64 = Delta,

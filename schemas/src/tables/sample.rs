@@ -2,7 +2,7 @@
 
 crate::table! {
     /// One row per stack event: a CPU sample, the hit of a probe, or a wait.
-    table = "sample", time = "ts_ns",
+    table = "sample", time = "ts_ns", grouped = "cpu",
     pub struct Row {
         /// When, nanoseconds of CLOCK_BOOTTIME; of a wait, its end.
         ts_ns: I64 = Delta,

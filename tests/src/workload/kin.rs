@@ -33,17 +33,19 @@ pub(crate) fn family(marker: &str) -> ! {
 }
 
 /// Starts processes as `storm` does, from two workers, until standard input is
-/// closed; prints how many each worker has started.
+/// closed; prints how many each worker has started. Their names tell this storm from
+/// any other: `u-PID-WORKER-NUMBER`.
 pub(crate) fn storm_until_closed() {
     static CLOSED: AtomicBool = AtomicBool::new(false);
     let path = std::env::current_exe().unwrap_or_default();
+    let pid = std::process::id();
     let workers = [0, 1].map(|worker| {
         let path = path.clone();
         std::thread::spawn(move || {
             let mut count = 0;
             while !CLOSED.load(Ordering::Relaxed) {
                 let _ = Command::new(&path)
-                    .arg(format!("u-{worker}-{count}"))
+                    .arg(format!("u-{pid}-{worker}-{count}"))
                     .stdin(Stdio::null())
                     .status();
                 count += 1;

@@ -149,7 +149,7 @@ fn in_a_storm() -> Result<(), Failed> {
     );
     let count = |what: &str| {
         recording.number(&format!(
-            "SELECT count(*) FROM process p WHERE p.argv[2] LIKE 'u-%' AND {what}"
+            "SELECT count(*) FROM process p WHERE p.argv[2] LIKE 'u-{pid}-%' AND {what}"
         ))
     };
     // Those of the moment in which recording began are known from the list or
@@ -163,16 +163,21 @@ fn in_a_storm() -> Result<(), Failed> {
     equal!(told.len(), 2);
     let mut seen = 0;
     for (worker, count) in told.into_iter().enumerate() {
-        seen += numbers_without_gap(&recording, worker, count)?;
+        seen += numbers_without_gap(&recording, pid, worker, count)?;
     }
     equal!(seen, all);
     Ok(())
 }
 
 /// From the first that was seen of a worker, all were, up to its last.
-fn numbers_without_gap(recording: &Recording, worker: usize, end: i64) -> Result<i64, Failed> {
+fn numbers_without_gap(
+    recording: &Recording,
+    storm: u32,
+    worker: usize,
+    end: i64,
+) -> Result<i64, Failed> {
     let rows = recording.query(&format!(
-        "SELECT argv[2] AS a FROM process WHERE argv[2] LIKE 'u-{worker}-%'"
+        "SELECT argv[2] AS a FROM process WHERE argv[2] LIKE 'u-{storm}-{worker}-%'"
     ))?;
     let mut numbers: Vec<i64> = rows
         .iter()
