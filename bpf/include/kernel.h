@@ -193,7 +193,7 @@ struct bpf_iter__task {
 struct bpf_perf_event_data;
 struct perf_event_attr { u64 sample_period; };
 struct perf_event { struct perf_event_attr attr; };
-struct bpf_perf_event_data_kern { struct perf_event *event; };
+struct bpf_perf_event_data_kern { struct pt_regs *regs; struct perf_event *event; };
 
 #pragma clang attribute pop
 

@@ -13,6 +13,14 @@ static __always_inline u64 weight_of(struct bpf_perf_event_data *ctx)
 	return BPF_CORE_READ(kern, event, attr.sample_period);
 }
 
+/* Whether it has interrupted the kernel: else there is no kernel path to look for. */
+static __always_inline bool is_in_kernel(struct bpf_perf_event_data *ctx)
+{
+	struct bpf_perf_event_data_kern *kern = (void *)ctx;
+
+	return !(BPF_CORE_READ(kern, regs, cs) & 3);
+}
+
 SEC("perf_event")
 int on_cpu_sample(struct bpf_perf_event_data *ctx)
 {
@@ -33,7 +41,7 @@ int on_cpu_sample(struct bpf_perf_event_data *ctx)
 	fill_header(&scratch->sample.header, WIRE_SAMPLE, counter);
 	/* Event 0 is the sampler. */
 	bytes = fill_sample(ctx, task, &scratch->sample, &scratch->stacks, 0,
-			    weight_of(ctx), true);
+			    weight_of(ctx), is_in_kernel(ctx));
 	if (BPF_CORE_READ(task, flags) & PF_VCPU)
 		scratch->sample.flags = WIRE_IN_GUEST;
 	output(&samples, scratch, record_bytes(sizeof(scratch->sample), bytes), counter);

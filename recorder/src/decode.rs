@@ -61,6 +61,12 @@ impl<'a> Stack<'a> {
         self.0.len() / 8
     }
 
+    /// The bytes of whole addresses.
+    #[must_use]
+    pub fn whole(self) -> &'a [u8] {
+        self.0.as_chunks::<8>().0.as_flattened()
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(self) -> bool {

@@ -9,9 +9,10 @@ mod mapped;
 mod samples;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use hashbrown::{HashMap, HashSet};
 use whence_bpf::wire;
 use whence_schemas::manifest::Clock;
 use whence_schemas::redact::Redactor;
@@ -95,7 +96,7 @@ pub struct Options {
 /// A stack event's name and id.
 #[derive(Clone, Debug)]
 struct NamedEvent {
-    name: String,
+    name: Rc<str>,
     id: i64,
 }
 
@@ -110,7 +111,7 @@ impl Pipeline {
         options: Options,
     ) -> Self {
         let named = |name: &String| NamedEvent {
-            name: name.clone(),
+            name: name.as_str().into(),
             id: ids::event_id(name),
         };
         Self {
@@ -273,7 +274,7 @@ impl Pipeline {
             }
         }
         let mut kept = HashSet::new();
-        for (_, image) in images.iter().filter(|(pid, _)| related.contains(pid)) {
+        for (_, image) in images.iter().filter(|(pid, _)| related.contains(*pid)) {
             kept.insert(upid(&image.wire.parent));
             self.push_process(image);
         }

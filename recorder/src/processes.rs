@@ -6,8 +6,10 @@
 //! still lives.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
+
+use hashbrown::{HashMap, HashSet};
 
 use crate::decode::UserStack;
 use crate::modules::{Mapping, Modules};
@@ -33,6 +35,13 @@ struct Mapped {
     read_ns: Option<i64>,
 }
 
+impl Mapped {
+    fn mapping(&self, address: u64) -> Option<&Mapping> {
+        let i = self.mappings.partition_point(|m| m.end <= address);
+        self.mappings.get(i).filter(|m| m.start <= address)
+    }
+}
+
 /// Least time between two readings of a program's mappings.
 const REREAD_NS: i64 = 1_000_000_000;
 /// Ended processes that are remembered at a time.
@@ -44,13 +53,13 @@ impl Image {
     /// The mapping that holds an address, if it is known.
     #[must_use]
     pub fn mapping(&self, address: u64) -> Option<Mapping> {
-        let state = self.state.borrow();
-        let i = state.mappings.partition_point(|m| m.end <= address);
-        state
-            .mappings
-            .get(i)
-            .filter(|m| m.start <= address)
-            .cloned()
+        self.state.borrow().mapping(address).cloned()
+    }
+
+    /// Whether it is known what is mapped at an address.
+    #[must_use]
+    pub fn has_mapped(&self, address: u64) -> bool {
+        self.state.borrow().mapping(address).is_some()
     }
 
     /// Reads the mappings from the process, or from another one that runs the

@@ -5,9 +5,9 @@
 //! return address, so that its offset lies in the calling function and line.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use hashbrown::{HashMap, HashSet};
 use whence_schemas::redact::Redactor;
 use whence_schemas::{frame, ids, mapping, stack, symbol};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
@@ -210,6 +210,13 @@ impl Stacks {
     pub fn user(&mut self, stack: &UserStack<'_>, owner: &Owner, ts_ns: i64) -> Option<i64> {
         let fp = stack.by_frame_pointers;
         let leaf = stack.leaf()?;
+        // Nothing need be found out of a path that is known as it is.
+        if stack.memory.is_empty() && stack.entry.is_none() {
+            let key = (owner.image.number, true, xxh3_128(fp.whole()));
+            if let Some(id) = self.user_paths.get(&key) {
+                return Some(*id);
+            }
+        }
         self.know_mappings(owner, leaf, ts_ns);
         let (mut addresses, cut, unwinder) = match stack.memory.is_empty() {
             true => (fp.addresses().collect(), fp.len() >= DEPTH, "fp"),
@@ -229,7 +236,7 @@ impl Stacks {
     /// Whether it is known what lies at an address of a program.
     pub fn knows(&mut self, owner: &Owner, address: u64, ts_ns: i64) -> bool {
         self.know_mappings(owner, address, ts_ns);
-        owner.image.mapping(address).is_some()
+        owner.image.has_mapped(address)
     }
 
     /// The id of a path of user addresses.
@@ -273,7 +280,7 @@ impl Stacks {
     /// Reads the mappings of a program unless they hold this address: the kernel
     /// side cannot tell of them everywhere.
     fn know_mappings(&mut self, owner: &Owner, address: u64, ts_ns: i64) {
-        if owner.image.mapping(address).is_some() {
+        if owner.image.has_mapped(address) {
             return;
         }
         let read = owner

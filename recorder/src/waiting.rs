@@ -5,7 +5,9 @@
 //! after the samples on the ring. They wait for that, as records, for a moment
 //! at most.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
 
 /// How long a sample waits: beyond it, what it waits for was lost.
 const MOST_NS: i64 = 1_000_000_000;
