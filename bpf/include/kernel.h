@@ -179,7 +179,7 @@ struct linux_binprm {
 };
 
 #if defined(__TARGET_ARCH_x86)
-struct pt_regs { unsigned long di, si, dx, r10, r8, r9, ip, sp, bp, cs; };
+struct pt_regs { unsigned long di, si, dx, r10, r8, r9, bx, cx, ip, sp, bp, cs; };
 /* arch/x86/include/asm/segment.h: code of 32 bits */
 #define USER32_CS 0x23
 #endif

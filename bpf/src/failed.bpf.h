@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * Execs that failed, with what was tried, at the exit of the system call.
+ * Execs that failed, with what was tried, where the system call ends: at the return of
+ * its function, or, on kernels that refuse that, at the tracepoint of its exit. That
+ * makes every system call of the host take a slower path, and is passed by by programs
+ * of 32 bits.
  *
  * The process still has its old image, so the arguments are where its pointers
  * say. They may not be in memory any more; faulting them in is not allowed here.
@@ -29,9 +32,20 @@ SCRATCH(failed_caller, struct caller_scratch);
 /* A walk over an array of pointers to strings. */
 struct string_walk {
 	struct failed_scratch *out;
-	u64 array;  /* user address of the next pointer */
-	u64 string; /* user address in the present string; 0: none */
+	u64 array;	/* user address of the next pointer */
+	u64 string;	/* user address in the present string; 0: none */
+	bool is_compat; /* pointers have 32 bits */
 };
+
+static __always_inline long read_pointer(struct string_walk *walk)
+{
+	if (!walk->is_compat) {
+		walk->array += 8;
+		return bpf_probe_read_user(&walk->string, 8, (void *)walk->array - 8);
+	}
+	walk->array += 4;
+	return bpf_probe_read_user(&walk->string, 4, (void *)walk->array - 4);
+}
 
 /* One read: of a pointer, or of a piece of a string. */
 static long read_string(u32 i, struct string_walk *walk)
@@ -41,11 +55,10 @@ static long read_string(u32 i, struct string_walk *walk)
 	long n;
 
 	if (!walk->string) {
-		if (bpf_probe_read_user(&walk->string, 8, (void *)walk->array)) {
+		if (read_pointer(walk)) {
 			out->unread++;
 			return 1;
 		}
-		walk->array += 8;
 		if (!walk->string)
 			return 1;
 	}
@@ -91,14 +104,15 @@ static __always_inline void output_failed(struct image_scratch *scratch,
 	bpf_ringbuf_submit_dynptr(&record, wakeup_flags(&life));
 }
 
-static __always_inline int failed(void *ctx, long error, u64 filename, u64 argv)
+static __always_inline int failed(void *ctx, long error, u64 filename, u64 argv,
+				  bool is_compat)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct image_scratch *scratch = bpf_map_lookup_elem(&failed_image, &only);
 	struct failed_scratch *strings = bpf_map_lookup_elem(&failed_argv, &only);
 	struct caller_scratch *caller = bpf_map_lookup_elem(&failed_caller, &only);
 	struct wire_counter *counter = counter_of(WIRE_STREAM_EXEC);
-	struct string_walk walk = {.out = strings, .array = argv};
+	struct string_walk walk = {.out = strings, .array = argv, .is_compat = is_compat};
 	long bytes;
 
 	if (!scratch || !strings || !caller || !counter || !is_recorded_or_adopted(task))
@@ -140,7 +154,7 @@ int on_execve_exit(struct sys_exit_args *ctx)
 		return 0;
 	regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	return failed(ctx, ctx->ret, PT_REGS_PARM1_CORE_SYSCALL(regs),
-		      PT_REGS_PARM2_CORE_SYSCALL(regs));
+		      PT_REGS_PARM2_CORE_SYSCALL(regs), false);
 }
 
 SEC("?tp/syscalls/sys_exit_execveat")
@@ -154,5 +168,36 @@ int on_execveat_exit(struct sys_exit_args *ctx)
 	if (PT_REGS_PARM5_CORE_SYSCALL(regs) & AT_EXECVE_CHECK)
 		return 0;
 	return failed(ctx, ctx->ret, PT_REGS_PARM2_CORE_SYSCALL(regs),
-		      PT_REGS_PARM3_CORE_SYSCALL(regs));
+		      PT_REGS_PARM3_CORE_SYSCALL(regs), false);
 }
+
+#if defined(__TARGET_ARCH_x86)
+SEC("?fexit/__x64_sys_execve")
+int BPF_PROG(on_execve_return, struct pt_regs *regs, long ret)
+{
+	return ret < 0 ? failed(ctx, ret, regs->di, regs->si, false) : 0;
+}
+
+SEC("?fexit/__x64_sys_execveat")
+int BPF_PROG(on_execveat_return, struct pt_regs *regs, long ret)
+{
+	if (ret >= 0 || regs->r8 & AT_EXECVE_CHECK)
+		return 0;
+	return failed(ctx, ret, regs->si, regs->dx, false);
+}
+
+/* Arguments of programs of 32 bits are in other registers. */
+SEC("?fexit/__ia32_compat_sys_execve")
+int BPF_PROG(on_compat_execve_return, struct pt_regs *regs, long ret)
+{
+	return ret < 0 ? failed(ctx, ret, (u32)regs->bx, (u32)regs->cx, true) : 0;
+}
+
+SEC("?fexit/__ia32_compat_sys_execveat")
+int BPF_PROG(on_compat_execveat_return, struct pt_regs *regs, long ret)
+{
+	if (ret >= 0 || regs->di & AT_EXECVE_CHECK)
+		return 0;
+	return failed(ctx, ret, (u32)regs->cx, (u32)regs->dx, true);
+}
+#endif

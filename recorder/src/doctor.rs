@@ -2,7 +2,7 @@
 //! cannot, and what would enable it. Each kind of probe is tried, by loading a
 //! program of two instructions and attaching it.
 
-mod trial;
+pub(crate) mod trial;
 
 use std::fs;
 use std::path::Path;

@@ -138,7 +138,14 @@ pub fn tracepoint_arguments(btf: &Btf<'_>, name: &str) -> Option<usize> {
 /// Whether the kernel has a function, from its own types.
 #[must_use]
 pub fn has_function(btf: &Btf<'_>, name: &str) -> bool {
-    btf.type_by_name::<Func<'_>>(name).is_some()
+    function(btf, name).is_some()
+}
+
+/// Number of a function among the kernel's own types.
+#[must_use]
+pub fn function(btf: &Btf<'_>, name: &str) -> Option<u32> {
+    let function = btf.type_by_name::<Func<'_>>(name)?;
+    Some(function.type_id().into())
 }
 
 /// Names of all tracepoints that the kernel's types know.

@@ -15,6 +15,7 @@ use whence_bpf::recorder::{RecorderSkel, RecorderSkelBuilder};
 use whence_bpf::wire::{self, Budget, Counter as WireCounter, Stream};
 
 use crate::cgroups::Subtree;
+use crate::doctor::trial;
 use crate::host;
 use crate::perf::Event;
 use crate::probe_set::ProbeSet;
@@ -105,6 +106,10 @@ impl std::fmt::Debug for Loaded {
     }
 }
 
+/// The function of the system call, and that for programs of 32 bits.
+const EXECVE: &str = "__x64_sys_execve";
+const COMPAT_EXECVE: &str = "__ia32_compat_sys_execve";
+
 /// What libbpf has said last; part of the error if loading fails.
 static MESSAGES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -146,6 +151,13 @@ impl Loaded {
         open.progs.on_exit_last_live.set_autoload(!group_dead);
         open.progs.on_execve_exit.set_autoload(true);
         open.progs.on_execveat_exit.set_autoload(true);
+        if host::function(btf, EXECVE).is_some_and(trial::returns_are_traced) {
+            open.progs.on_execve_return.set_autoload(true);
+            open.progs.on_execveat_return.set_autoload(true);
+            let compat = host::has_function(btf, COMPAT_EXECVE);
+            open.progs.on_compat_execve_return.set_autoload(compat);
+            open.progs.on_compat_execveat_return.set_autoload(compat);
+        }
         open.progs
             .on_cpu_sample
             .set_autoload(plan.counter.is_some());
@@ -207,13 +219,32 @@ impl Loaded {
         attach(&progs.on_exit_last_live)?;
         attach(&progs.on_exec)?;
         attach(&progs.on_prepare_exec)?;
-        self.failed_execs = self.attach_failed_execs().is_some();
+        self.failed_execs =
+            self.attach_returns().is_some() || self.attach_exits_of_calls().is_some();
         Ok(())
     }
 
-    /// Starts recording execs that fail, where the kernel has the tracepoints
-    /// of system calls.
-    fn attach_failed_execs(&mut self) -> Option<()> {
+    /// Starts recording execs that fail, at the return of the functions of the system
+    /// calls: no other call is slower for it.
+    fn attach_returns(&mut self) -> Option<()> {
+        let progs = &self.skel.progs;
+        let of_compat = [
+            &progs.on_compat_execve_return,
+            &progs.on_compat_execveat_return,
+        ];
+        let loaded = of_compat.into_iter().filter(|program| program.autoload());
+        let all = [&progs.on_execve_return, &progs.on_execveat_return];
+        if !all.iter().all(|program| program.autoload()) {
+            return None;
+        }
+        let all = all.into_iter().chain(loaded);
+        let links: Result<Vec<Link>, _> = all.map(|program| program.attach_trace()).collect();
+        self.links.extend(links.ok()?);
+        Some(())
+    }
+
+    /// The same at the tracepoints of system calls, where the kernel has them.
+    fn attach_exits_of_calls(&mut self) -> Option<()> {
         let tracefs = Tracefs::open()?;
         let progs = &self.skel.progs;
         for (name, program) in [
@@ -410,6 +441,10 @@ impl Loaded {
                 &progs.on_exec,
                 &progs.on_execve_exit,
                 &progs.on_execveat_exit,
+                &progs.on_execve_return,
+                &progs.on_execveat_return,
+                &progs.on_compat_execve_return,
+                &progs.on_compat_execveat_return,
                 &progs.on_exit_group_dead,
                 &progs.on_exit_last_live,
                 &progs.on_snapshot,

@@ -41,7 +41,7 @@ pub(super) fn probes() -> Vec<Check> {
         ),
         optional(
             "failed execs",
-            tracepoint(),
+            traced("__x64_sys_execve", sys::BPF_TRACE_FEXIT).or_else(|_| tracepoint()),
             "CAP_SYS_ADMIN to open tracefs, and a kernel with CONFIG_FTRACE_SYSCALLS=y",
         ),
         optional(
@@ -137,10 +137,21 @@ fn load_traced(name: &str, attach: u32) -> io::Result<OwnedFd> {
         let text = format!("this kernel has no {name}");
         io::Error::new(io::ErrorKind::NotFound, text)
     })?;
+    load_at(id, attach)
+}
+
+/// The same for one whose number is known.
+fn load_at(id: u32, attach: u32) -> io::Result<OwnedFd> {
     let mut options = options();
     options.expected_attach_type = attach;
     options.attach_btf_id = id;
     load(sys::BPF_PROG_TYPE_TRACING, &mut options)
+}
+
+/// Whether programs are let trace the return of a function of the kernel, by its
+/// number among the kernel's types.
+pub(crate) fn returns_are_traced(id: u32) -> bool {
+    load_at(id, sys::BPF_TRACE_FEXIT).is_ok()
 }
 
 fn traced(name: &str, attach: u32) -> io::Result<()> {

@@ -27,9 +27,9 @@ pub(super) fn note(manifest: &mut Manifest, symbols: &Symbols, loaded: &Loaded) 
 /// Once all is attached.
 pub(super) fn note_attached(manifest: &mut Manifest, loaded: &Loaded) {
     if !loaded.failed_execs {
-        let note = "execs that fail are not recorded: the tracepoints of system calls \
-                    cannot be reached (needs CONFIG_FTRACE_SYSCALLS, and CAP_SYS_ADMIN \
-                    to open tracefs)";
+        let note = "execs that fail are not recorded: this kernel refuses fexit, and the \
+                    tracepoints of system calls cannot be reached (needs \
+                    CONFIG_FTRACE_SYSCALLS, and CAP_SYS_ADMIN to open tracefs)";
         manifest.notes.push(note.into());
     }
     let unwatched = loaded.unwatched_cpus();

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         "busy" => ways::busy(),
         "execveat" => ways::execveat(),
         "compat" => formats::compat(),
+        "compat-fails" => formats::compat_fails(),
         "binfmt" => formats::binfmt(),
         "long-cwd" => ways::long_cwd(),
         "posix-spawn" => ways::posix_spawn(),

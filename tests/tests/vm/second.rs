@@ -13,6 +13,10 @@ pub(super) const TESTS: &[Test] = &[
     test("every_exec_of_a_storm_is_there_on_an_older_kernel", storm),
     test("waits_are_recorded_on_an_older_kernel", waits),
     test(
+        "a_32_bit_exec_that_fails_is_seen_where_returns_are_traced",
+        compat_fails,
+    ),
+    test(
         "no_program_has_grown_for_the_verifier_of_an_older_kernel",
         grown,
     ),
@@ -30,6 +34,20 @@ fn lacks() -> Result<(), Failed> {
     let info = recording.answer(&["info"])?;
     ensure!(info.contains("6.1."), "{info}");
     ensure!(info.contains("no tracepoint sched_prepare_exec"), "{info}");
+    Ok(())
+}
+
+fn compat_fails() -> Result<(), Failed> {
+    let recording = record(&["--sample", "0"], &[&workload(), "compat-fails"])?;
+    let row =
+        &recording.query("SELECT errno, filename, argv, argv_state FROM exec WHERE errno <> 0")?;
+    let expected = serde_json::json!([{
+        "errno": libc::ENOENT,
+        "filename": "/no/such/file",
+        "argv": ["/no/such/file", "a b"],
+        "argv_state": "complete",
+    }]);
+    equal!(serde_json::json!(row), expected);
     Ok(())
 }
 
