@@ -53,6 +53,8 @@ use crate::{clock, directory, flight, host, memory, probes};
 
 /// How often counters are read.
 const TICK: Duration = Duration::from_secs(1);
+/// How often programs that make code are asked for names that were missing.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// How often signals and the command are looked at.
 const POLL: Duration = Duration::from_millis(50);
 /// Memory that is needed beside that in the kernel at the least.
@@ -244,6 +246,7 @@ impl Session {
         }
         self.started = Instant::now();
         let mut next_tick = self.started + TICK;
+        let mut next_asking = self.started + ASK_AGAIN;
         let mut next_rotation = self.started + config.segment;
         loop {
             match chunks.recv_timeout(POLL) {
@@ -256,6 +259,11 @@ impl Session {
                 self.tick()?;
                 self.keep_pace();
                 self.loaded.follow_cpus(&host::cpus());
+                if now >= next_asking {
+                    self.pipeline.stacks.ask_again();
+                    next_asking = now + ASK_AGAIN;
+                }
+                self.pipeline.stacks.name_made();
             }
             // Before each segment too: a short one may come many times a second.
             if now >= next_tick || now >= next_rotation {

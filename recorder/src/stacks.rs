@@ -4,6 +4,8 @@
 //! A frame of a caller stands for the call, that is for the byte before the
 //! return address, so that its offset lies in the calling function and line.
 
+mod naming;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -291,65 +293,6 @@ impl Stacks {
         }
     }
 
-    /// Asks for names of the user frames that are new, and takes those that were
-    /// found since; then lets go of their files.
-    pub fn name_frames(&mut self) {
-        let mut by_module: HashMap<*const Module, (Rc<Module>, Vec<Frame>)> = HashMap::new();
-        for (module, frame) in self.unnamed.drain(..) {
-            if frame.of_jit {
-                let waiting = bounded(&mut self.unnamed_jit);
-                waiting.insert(frame.frame_id, (Rc::clone(&module), frame));
-            }
-            let entry = by_module.entry(Rc::as_ptr(&module));
-            entry.or_insert((module, Vec::new())).1.push(frame);
-        }
-        for (module, frames) in by_module.into_values() {
-            if let Some(file) = module.file() {
-                let waiting = self.namer.ask(file, frames);
-                let waiting = waiting.into_iter().map(|f| (Rc::clone(&module), f));
-                self.unnamed.extend(waiting);
-            }
-        }
-        let found = self.namer.found();
-        self.take_names(found);
-        self.modules.close_files();
-    }
-
-    /// Waits for the names of all frames.
-    pub fn finish_naming(&mut self) {
-        self.wait_for_names();
-        let made = self.unnamed_jit.drain().map(|(_, frame)| frame);
-        self.unnamed.extend(made);
-        self.wait_for_names();
-    }
-
-    fn wait_for_names(&mut self) {
-        loop {
-            self.name_frames();
-            let found = self.namer.wait();
-            if found.is_empty() {
-                return;
-            }
-            self.take_names(found);
-        }
-    }
-
-    /// Frames that have no name since too many were new at a time.
-    #[must_use]
-    pub fn passed_over(&self) -> u64 {
-        self.passed_over
-    }
-
-    fn take_names(&mut self, found: Vec<(Frame, Option<String>)>) {
-        for (frame, function) in found {
-            if let Some(function) = function {
-                push_name(&mut self.symbol_rows, &frame, &function);
-                self.unnamed_jit.remove(&frame.frame_id);
-                bounded(&mut self.names).insert(frame.frame_id, function);
-            }
-        }
-    }
-
     /// Whether an address belongs to BPF or what calls it, not to the code that
     /// was hit.
     fn is_glue(&self, address: u64) -> bool {
@@ -441,7 +384,7 @@ impl Stacks {
             of_jit: module.is_jit(),
         };
         match self.names.get(&frame_id) {
-            Some(name) if new => push_name(&mut self.symbol_rows, &frame, name),
+            Some(name) if new => naming::push_name(&mut self.symbol_rows, &frame, name),
             None if new && self.unnamed.len() >= MOST_FRAMES => self.passed_over += 1,
             None if new => self.unnamed.push((module, frame)),
             _ => {}
@@ -507,18 +450,6 @@ fn hash(addresses: &[u64]) -> u128 {
         hasher.update(&address.to_ne_bytes());
     }
     hasher.digest128()
-}
-
-fn push_name(rows: &mut symbol::Builder, frame: &Frame, function: &str) {
-    rows.push(symbol::Row {
-        frame_id: frame.frame_id,
-        inline_depth: 0,
-        function,
-        file: None,
-        line: None,
-        source: if frame.of_jit { "perf-map" } else { "elf" },
-        first_ns: frame.first_ns,
-    });
 }
 
 fn bounded<K, V>(map: &mut HashMap<K, V>) -> &mut HashMap<K, V> {

@@ -51,6 +51,11 @@ pub(super) const TESTS: &[Test] = &[
         obstacle: || None,
         run: made_names,
     },
+    Test {
+        name: "code_made_in_a_container_has_names_too",
+        obstacle: || missing(&["unshare"]),
+        run: made_names_in_a_container,
+    },
 ];
 
 fn compiled(source: &str, dir: &TempDir, options: &[&str]) -> Result<PathBuf, Failed> {
@@ -238,20 +243,44 @@ fn made_names() -> Result<(), Failed> {
             "SELECT count(*) FROM sample WHERE stack_text(user_stack_id) LIKE '{chain}'"
         ))?;
         ensure!(whole * 10 > all * 8, "{whole} of {all} samples by {unwind}");
-        let named = recording.query(
-            "SELECT DISTINCT y.function, f.module FROM symbol y JOIN frame f USING (frame_id) \
-             WHERE y.source = 'perf-map' ORDER BY 1",
-        )?;
-        let names: Vec<_> = named
-            .iter()
-            .filter_map(|row| row["function"].as_str())
-            .collect();
-        equal!(names, ["jit_inner", "jit_outer"]);
-        ensure!(
-            named.iter().all(|row| row["module"] == "[jit]"),
-            "{named:?}"
+        equal!(
+            names_told(&recording)?,
+            ["jit_inner [jit]", "jit_outer [jit]"]
         );
     }
+    Ok(())
+}
+
+/// Names that makers of code have told, with their module.
+fn names_told(recording: &Recording) -> Result<Vec<String>, Failed> {
+    let rows = recording.query(
+        "SELECT DISTINCT y.function || ' ' || f.module AS name \
+         FROM symbol y JOIN frame f USING (frame_id) WHERE y.source = 'perf-map' ORDER BY 1",
+    )?;
+    let name = |row: &serde_json::Value| row["name"].as_str().map(str::to_owned);
+    Ok(rows.iter().filter_map(name).collect())
+}
+
+/// The file lies where only the container sees it, under the pid that it has there.
+fn made_names_in_a_container() -> Result<(), Failed> {
+    let script = "exec 3<\"$0\"; mount -t tmpfs whence /tmp; /proc/self/fd/3 jit 3000";
+    let container = ["unshare", "--pid", "--fork", "--mount", "sh", "-c", script];
+    let command: Vec<String> = container
+        .map(str::to_owned)
+        .into_iter()
+        .chain([workload()])
+        .collect();
+    let recording = record(&["--sample", "499", "--unwind", "fp"], &command)?;
+    let path = recording.printed();
+    let path = path.trim();
+    ensure!(
+        !Path::new(path).exists(),
+        "{path} is not the container's own"
+    );
+    equal!(
+        names_told(&recording)?,
+        ["jit_inner [jit]", "jit_outer [jit]"]
+    );
     Ok(())
 }
 
