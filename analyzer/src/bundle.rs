@@ -9,6 +9,7 @@ pub mod fit;
 pub mod inspect;
 pub mod pack;
 mod redact;
+mod renamed;
 pub mod select;
 mod thin;
 

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use common::{Story, answer, on, refused, rows, whence};
 use serde_json::json;
+use whence_schemas::ids;
 
 const SECRET: &str = "hunter2-of-a-story";
 
@@ -154,6 +155,91 @@ fn secrets_do_not_leave_and_equal_ones_stay_equal() {
     assert!(has("[secret:N]"), "the README explains placeholders");
 }
 
+/// Ids are hashes that anybody can make of a name: those of names that lost a
+/// secret must not be left to try names on.
+#[test]
+fn no_id_tells_the_name_that_was_replaced() {
+    let path = "/srv/token=hunter2";
+    let (frame, other) = (
+        ids::frame_id("user", path, 64),
+        ids::frame_id("user", "", 1),
+    );
+    let stack = ids::stack_id(&[frame, other], false, "fp");
+    let story = story()
+        .row(
+            "frame",
+            json!({"frame_id": frame, "kind": "user", "module": path, "offset": 64}),
+        )
+        .row(
+            "frame",
+            json!({"frame_id": other, "kind": "unknown", "address": 1}),
+        )
+        .row(
+            "symbol",
+            json!({"frame_id": frame, "function": "of_a_secret", "source": "elf"}),
+        )
+        .row(
+            "stack",
+            json!({"stack_id": stack, "frame_ids": [frame, other], "unwinder": "fp"}),
+        )
+        .row(
+            "sample",
+            json!({
+                "ts_ns": common::BOOT_NS, "event_id": ids::event_id("cpu-clock"), "comm": "x",
+                "event": "cpu-clock", "context": "task", "weight": 1, "user_stack_id": stack,
+            }),
+        );
+    let (_dir, recording) = common::recorded(story);
+    let zip = bundle(&recording, &[]);
+    let module = "SELECT frame_id, module FROM frame WHERE module IS NOT NULL";
+    let shown = "/srv/token=[secret:1]";
+    let new = ids::frame_id("user", shown, 64);
+    assert_eq!(
+        rows(&zip, &[module]),
+        [json!({"frame_id": new, "module": shown})]
+    );
+    for (table, column) in [("stack", "stack_id"), ("sample", "user_stack_id")] {
+        let left = format!("SELECT * FROM {table} WHERE {column} = {stack}");
+        assert!(rows(&zip, &[&left]).is_empty(), "{table}");
+    }
+    let why = answer(&zip, &["why", "of_a_secret"]);
+    assert!(why.contains("0x1 → of_a_secret"), "{why}");
+    assert!(answer(&zip, &["verify"]).contains("no defect"));
+}
+
+#[test]
+fn who_ended_a_wait_comes_along() {
+    let frame = ids::frame_id("kernel", "waker", 8);
+    let stack = ids::stack_id(&[frame], false, "kernel");
+    let waits = |recording: Story| {
+        recording.row(
+            "sample",
+            json!({
+                "ts_ns": common::BOOT_NS + 5_000_000, "event_id": ids::event_id("off-cpu"),
+                "comm": "awk", "event": "off-cpu", "context": "task", "weight": 1, "dur_ns": 1,
+                "waker_context": "task", "waker_stack_id": stack,
+            }),
+        )
+    };
+    let complete = waits(story())
+        .row(
+            "frame",
+            json!({"frame_id": frame, "kind": "kernel", "module": "waker", "offset": 8}),
+        )
+        .row(
+            "stack",
+            json!({"stack_id": stack, "frame_ids": [frame], "unwinder": "kernel"}),
+        );
+    let (_dir, recording) = common::recorded(complete);
+    let zip = bundle(&recording, &[]);
+    let path = "SELECT stack_text(waker_stack_id) AS path FROM sample WHERE event = 'off-cpu'";
+    assert_eq!(rows(&zip, &[path]), rows(&recording, &[path]));
+    assert!(answer(&zip, &["verify"]).contains("no defect"));
+    let (_dir, recording) = common::recorded(waits(story()));
+    let said = String::from_utf8(on(&recording, &["verify"]).stdout).unwrap();
+    assert!(said.contains("waker_stack_id refers to 1 rows"), "{said}");
+}
+
 #[test]
 fn inspection_shows_what_would_leave_and_writes_nothing() {
     let (dir, recording) = recorded();
@@ -199,6 +285,12 @@ fn a_bundle_that_is_too_large_keeps_weights_and_says_what_it_lacks() {
     assert_eq!(rows(&zip, &[sum]), rows(&recording, &[sum]));
     let said = answer(&zip, &["top"]);
     assert!(said.contains("with the weight of all"), "{said}");
+    // What the reader is told takes room, too.
+    fs::remove_file(&zip).unwrap();
+    let note = "what happened ".repeat(600);
+    let most = most.to_string();
+    let zip = bundle(&recording, &["--max-size", &most, "--note", &note]);
+    assert!(bytes(&zip) <= most.parse().unwrap());
     // Smaller than anything can be.
     let zip = zip.with_file_name("tiny.zip");
     let output = on(

@@ -21,13 +21,18 @@ use whence_schemas::{
     stack, symbol,
 };
 
+use super::fit::Times;
 use super::redact;
+use super::renamed::Renamed;
 use super::select::Selection;
 use super::thin::Thinner;
 use crate::forest::Forest;
 use crate::recording::Recording;
 use crate::session::Session;
 use crate::{Error, Result};
+
+/// Damaged files that are named, at most.
+const MAX_DAMAGED: usize = 20;
 
 /// A part of a recording in a folder of its own.
 #[derive(Debug)]
@@ -36,8 +41,8 @@ pub struct Part {
     pub dir: PathBuf,
     /// What it says of itself.
     pub manifest: Manifest,
-    /// When its events were, in no order.
-    pub times: Vec<i64>,
+    /// When its events were.
+    pub times: Times,
 }
 
 /// What a part is made by.
@@ -49,6 +54,8 @@ pub struct Plan {
     pub one_sample_of: u64,
     /// What takes secrets away.
     pub rules: Rules,
+    /// What whoever makes it has to say.
+    pub note: Option<String>,
 }
 
 impl Part {
@@ -75,15 +82,18 @@ impl Part {
             .redaction
             .as_ref()
             .map_or(0, |r| r.secrets);
+        let mut redactor = Redactor::after(plan.rules.clone(), before);
+        let renamed = Renamed::of(recording, &mut redactor)?;
         let mut copier = Copier {
             recording,
             plan,
             dir,
-            redactor: Redactor::after(plan.rules.clone(), before),
+            redactor,
+            renamed,
             segments: Vec::new(),
             named: HashSet::new(),
             stacks: HashSet::new(),
-            times: Vec::new(),
+            times: Times::default(),
             lost: BTreeMap::new(),
             damaged: Vec::new(),
         };
@@ -127,10 +137,12 @@ struct Copier<'a> {
     /// Processes that are named by what was taken.
     named: HashSet<i64>,
     stacks: HashSet<i64>,
-    times: Vec<i64>,
+    times: Times,
     lost: BTreeMap<String, u64>,
     /// Segments that could not be read to their end.
     damaged: Vec<String>,
+    /// Ids that would tell a secret.
+    renamed: Renamed,
 }
 
 impl Copier<'_> {
@@ -175,6 +187,7 @@ impl Copier<'_> {
             return Ok(());
         }
         let batch = redact::rows(def, batch, &mut self.redactor)?;
+        let batch = self.renamed.rows(batch)?;
         // What was read may be NULL anywhere, since older recordings have fewer
         // columns; what is written must be what the table says.
         let batch = RecordBatch::try_new(def.schema(), batch.columns().to_vec())
@@ -252,8 +265,11 @@ impl Copier<'_> {
     fn samples(&mut self) -> Result<()> {
         let thinner = std::cell::RefCell::new(Thinner::new(self.plan.one_sample_of));
         let took = |this: &mut Self, batch: &RecordBatch| {
-            this.name(batch, &["upid"]);
-            this.point(batch, &["kernel_stack_id", "user_stack_id"]);
+            this.name(batch, &["upid", "waker_upid"]);
+            this.point(
+                batch,
+                &["kernel_stack_id", "user_stack_id", "waker_stack_id"],
+            );
             this.time(batch);
         };
         let pick = |this: &mut Self, batch: RecordBatch| {
@@ -390,7 +406,7 @@ impl Copier<'_> {
     }
 
     fn time(&mut self, batch: &RecordBatch) {
-        self.times.extend(ints(batch, &["ts_ns"]));
+        ints(batch, &["ts_ns"]).for_each(|ts_ns| self.times.add(ts_ns));
     }
 
     fn lose(&mut self, batch: &RecordBatch) {
@@ -449,18 +465,28 @@ impl Copier<'_> {
         if self.recording.cut_off() {
             left_out.push("events after the last segment: it was not finished".into());
         }
-        let damaged = self.recording.findings.iter().map(ToString::to_string);
+        let known = self.recording.findings.iter().map(ToString::to_string);
+        // Where it lies here is nobody's business there.
+        let here = format!("{}/", self.recording.dir.display());
+        let damaged: Vec<String> = known
+            .chain(self.damaged.drain(..))
+            .map(|finding| finding.replace(&here, ""))
+            .collect();
         left_out.extend(
             damaged
-                .chain(self.damaged.drain(..))
+                .iter()
+                .take(MAX_DAMAGED)
                 .map(|finding| format!("rows of damaged files: {finding}")),
         );
+        if let more @ 1.. = damaged.len().saturating_sub(MAX_DAMAGED) {
+            left_out.push(format!("rows of {more} more damaged files"));
+        }
         manifest.bundle = Some(Bundle {
             recording_id: from.recording_id.clone(),
             created: jiff::Timestamp::now()
                 .strftime("%Y-%m-%dT%H:%M:%SZ")
                 .to_string(),
-            note: None,
+            note: self.plan.note.clone(),
             left_out,
             one_sample_of: self.plan.one_sample_of,
             files: Vec::new(),

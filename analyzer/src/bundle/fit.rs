@@ -1,7 +1,7 @@
 //! Makes a part small enough: fewer samples first, since those that are left
 //! can stand for the others; then fewer old events, which nothing stands for.
 
-use whence_schemas::{frame, mapping, sample, stack, symbol};
+use whence_schemas::{frame, sample, stack, symbol};
 
 use super::copy::{Part, Plan};
 use crate::render::text;
@@ -12,28 +12,75 @@ const MAX_ONE_SAMPLE_OF: u64 = 1000;
 /// How a sentence about events that were cut ends.
 const TO_KEEP: &str = ", to keep to the size";
 
+/// Times that are remembered, at most.
+const MAX_TIMES: usize = 1 << 20;
+
+/// When events were, in no order; of very many, every second, fourth and so on.
+#[derive(Clone, Debug)]
+pub struct Times {
+    kept: Vec<i64>,
+    one_of: u64,
+    seen: u64,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            kept: Vec::new(),
+            one_of: 1,
+            seen: 0,
+        }
+    }
+}
+
+impl Times {
+    /// Adds the time of an event.
+    pub fn add(&mut self, ts_ns: i64) {
+        if self.seen % self.one_of == 0 {
+            if self.kept.len() == MAX_TIMES {
+                let mut number = 0_u32;
+                self.kept.retain(|_| {
+                    number += 1;
+                    number % 2 == 1
+                });
+                self.one_of *= 2;
+            }
+            self.kept.push(ts_ns);
+        }
+        self.seen += 1;
+    }
+
+    /// The time after which this share of the events was, if any were.
+    fn of_newest(&self, share: f64) -> Option<i64> {
+        let mut times = self.kept.clone();
+        times.sort_unstable();
+        let newest = (times.len() as f64 * share) as usize;
+        let first = times.len().saturating_sub(newest.max(1));
+        times.get(first).copied()
+    }
+
+    /// The first of them, or nearly.
+    fn first(&self) -> Option<i64> {
+        self.kept.iter().min().copied()
+    }
+}
+
 /// A plan for less, since `part` takes more than `max_bytes` with the
-/// `other_bytes` that do not depend on it.
+/// `other_bytes` beside its tables.
 ///
 /// # Errors
 /// [`Error::Limit`] if nothing is left to leave out.
 pub fn smaller(plan: &Plan, part: &Part, other_bytes: u64, max_bytes: u64) -> Result<Plan> {
-    let budget = max_bytes.saturating_sub(other_bytes);
-    let of_samples = part.bytes_of(&[
-        &sample::DEF,
-        &stack::DEF,
-        &frame::DEF,
-        &symbol::DEF,
-        &mapping::DEF,
-    ]);
+    let budget = max_bytes.saturating_sub(other_bytes) / 10 * 9;
+    let of_samples = part.bytes_of(&[&sample::DEF, &stack::DEF, &frame::DEF, &symbol::DEF]);
     let rest = part.bytes().saturating_sub(of_samples);
-    let room = (budget / 10 * 9).saturating_sub(rest);
+    // What other events leave; a tenth, however many they are.
+    let room = budget.saturating_sub(rest).max(budget / 10);
     let mut plan = plan.clone();
-    if room > 0 && plan.one_sample_of < MAX_ONE_SAMPLE_OF {
-        let factor = (of_samples / room + 1).max(2);
+    if room > 0 && of_samples > room && plan.one_sample_of < MAX_ONE_SAMPLE_OF {
         plan.one_sample_of = plan
             .one_sample_of
-            .saturating_mul(factor)
+            .saturating_mul((of_samples / room + 1).max(2))
             .min(MAX_ONE_SAMPLE_OF);
         return Ok(plan);
     }
@@ -50,14 +97,10 @@ fn cut(plan: &mut Plan, part: &Part, budget: u64) -> Result<()> {
                 .into(),
         )
     };
-    let mut times = part.times.clone();
-    times.sort_unstable();
-    let share = budget as f64 * 0.9 / part.bytes().max(1) as f64;
-    let kept = (times.len() as f64 * share) as usize;
-    let first = times.len().saturating_sub(kept.max(1));
-    let since_ns = *times.get(first).ok_or_else(too_large)?;
+    let share = budget as f64 / part.bytes().max(1) as f64;
+    let since_ns = part.times.of_newest(share).ok_or_else(too_large)?;
     let selection = &mut plan.selection;
-    if since_ns <= selection.since_ns || times.first().is_some_and(|t| *t == since_ns) {
+    if since_ns <= selection.since_ns || part.times.first() == Some(since_ns) {
         return Err(too_large());
     }
     selection.since_ns = since_ns;

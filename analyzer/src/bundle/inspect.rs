@@ -9,9 +9,9 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use regex::Regex;
 use whence_schemas::read::Batches;
 use whence_schemas::redact::suspicious;
-use whence_schemas::{TableDef, exec, mapping, process};
+use whence_schemas::{TableDef, exec, process};
 
-use super::Part;
+use super::{Part, redact};
 use crate::Result;
 
 /// Different values of a kind that are remembered.
@@ -37,15 +37,14 @@ impl Inventory {
         this.texts(part, &exec::DEF, &["comm"], |this, text| {
             this.add("command", text)
         })?;
-        this.texts(part, &process::DEF, &["exe", "cwd"], |this, text| {
-            this.path(text)
-        })?;
-        this.texts(part, &exec::DEF, &["exe", "cwd"], |this, text| {
-            this.path(text)
-        })?;
-        this.texts(part, &mapping::DEF, &["module"], |this, text| {
-            this.path(text)
-        })?;
+        for (def, columns) in redact::PATHS {
+            for column in *columns {
+                let is_folder = matches!(*column, "cwd" | "cgroup_path");
+                this.texts(part, def, &[column], |this, text| {
+                    this.path(text, is_folder);
+                })?;
+            }
+        }
         for (def, column) in [
             (&exec::DEF, "argv"),
             (&process::DEF, "argv"),
@@ -66,8 +65,11 @@ impl Inventory {
         }
     }
 
-    fn path(&mut self, path: &str) {
-        let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
+    fn path(&mut self, path: &str, is_folder: bool) {
+        let folder = match path.rsplit_once('/') {
+            Some((folder, _)) if !is_folder => folder,
+            _ => path,
+        };
         self.add("path", if folder.is_empty() { "/" } else { folder });
         if let Some(found) = suspicious(path) {
             self.add("suspicious", found);

@@ -23,6 +23,27 @@ pub const README: &str = "README.md";
 /// Name of the page for a browser.
 pub const REPORT: &str = "report.html";
 
+/// Bytes of a zip's own beside each file and at its end, at most; its names come
+/// on top, twice each.
+const ENTRY_BYTES: u64 = 192;
+/// What the manifest says of a file that is no segment, at most.
+const LISTED_BYTES: u64 = 256;
+
+/// What a zip called `name` takes beside the segments of a part and its page.
+#[must_use]
+pub fn other_bytes(part: &Part, name: &str) -> u64 {
+    let manifest = serde_json::to_vec_pretty(&part.manifest).map_or(0, |text| text.len());
+    let readme = readme(&part.manifest, name, true).len();
+    let folder = folder(name).len() as u64 + 1;
+    let entry = |file: &str| ENTRY_BYTES + 2 * (folder + file.len() as u64);
+    let segments = part.manifest.segments.iter().map(|s| s.file.as_str());
+    let entries: u64 = segments
+        .chain([README, REPORT, layout::MANIFEST, ""])
+        .map(entry)
+        .sum();
+    manifest as u64 + readme as u64 + 2 * LISTED_BYTES + entries
+}
+
 /// Writes a part as the zip `path`, which must not be the final name yet.
 /// Returns its size.
 ///

@@ -9,20 +9,20 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
-use whence_schemas::TableDef;
 use whence_schemas::quote::command_line;
 use whence_schemas::redact::Redactor;
+use whence_schemas::{TableDef, exec, frame, mapping, process, symbol};
 
 /// Columns that hold a path, by table.
-const PATHS: &[(&str, &[&str])] = &[
+pub(super) const PATHS: &[(&TableDef, &[&str])] = &[
     (
-        "exec",
+        &exec::DEF,
         &["filename", "interpreter", "exe", "cwd", "cgroup_path"],
     ),
-    ("process", &["exe", "cwd", "cgroup_path"]),
-    ("mapping", &["module"]),
-    ("frame", &["module"]),
-    ("symbol", &["file"]),
+    (&process::DEF, &["exe", "cwd", "cgroup_path"]),
+    (&mapping::DEF, &["module"]),
+    (&frame::DEF, &["module"]),
+    (&symbol::DEF, &["file"]),
 ];
 
 /// The batch without secrets.
@@ -53,7 +53,7 @@ pub(super) fn rows(
     {
         columns[env] = changed.list(list);
     }
-    let paths = PATHS.iter().filter(|(table, _)| *table == def.name);
+    let paths = PATHS.iter().filter(|(table, _)| table.name == def.name);
     for column in paths
         .flat_map(|(_, columns)| *columns)
         .filter_map(|name| at(name))

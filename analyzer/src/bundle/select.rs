@@ -140,8 +140,9 @@ fn chosen(wanted: &Wanted, recording: &Recording, forest: &Forest) -> Result<Opt
 fn ran(recording: &Recording, matches: impl Fn(&str) -> bool) -> Result<Vec<i64>> {
     let mut found = Vec::new();
     for segment in recording.segments_of(&exec::DEF) {
-        for batch in Batches::open(&segment.file.path, &exec::DEF, &["upid", "comm", "cmdline"])? {
-            let batch = batch?;
+        let batches = Batches::open(&segment.file.path, &exec::DEF, &["upid", "comm", "cmdline"])?;
+        // What is damaged is told when it is copied.
+        for batch in batches.map_while(std::result::Result::ok) {
             let upid = batch.column(0).as_primitive::<Int64Type>();
             let (comm, cmdline) = (
                 batch.column(1).as_string::<i32>(),
@@ -192,8 +193,8 @@ fn first_row(
 ) -> Result<Option<i64>> {
     let mut first: Option<i64> = None;
     for segment in recording.segments_of(def) {
-        for batch in Batches::open(&segment.file.path, def, &["ts_ns", column])? {
-            let batch = batch?;
+        let batches = Batches::open(&segment.file.path, def, &["ts_ns", column])?;
+        for batch in batches.map_while(std::result::Result::ok) {
             let times = batch.column(0).as_primitive::<Int64Type>();
             let texts = batch.column(1).as_string::<i32>();
             let rows = 0..batch.num_rows();

@@ -12,6 +12,9 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 
+/// Events that are thinned beside each other, at most: each holds a batch.
+const MAX_EVENTS: usize = 1 << 10;
+
 /// Keeps one of some samples of each event.
 #[derive(Debug)]
 pub(super) struct Thinner {
@@ -68,6 +71,9 @@ impl Thinner {
             }
             if group.seen == self.one_of {
                 full.extend(self.groups.remove(&event));
+            }
+            if self.groups.len() > MAX_EVENTS {
+                full.extend(self.groups.drain().map(|(_, group)| group));
             }
         }
         together(&schema, full)

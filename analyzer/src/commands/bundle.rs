@@ -8,7 +8,7 @@ use whence_schemas::quote::printable;
 use super::{Answer, open, regex};
 use crate::bundle::fit::smaller;
 use crate::bundle::inspect::{Inventory, KINDS};
-use crate::bundle::pack::{REPORT, pack};
+use crate::bundle::pack::{REPORT, other_bytes, pack};
 use crate::bundle::select::{Selection, Wanted, first};
 use crate::bundle::{Part, Plan};
 use crate::cli::Bundle;
@@ -22,8 +22,6 @@ use crate::{Error, Result, report};
 
 /// How often a part is made anew to get it small enough.
 const ROUNDS: usize = 12;
-/// What a zip takes beside its files, and the text for its reader, at most.
-const OTHER_BYTES: u64 = 16 << 10;
 /// Processes that the page for a browser shows, at most.
 const MAX_PROCESSES: usize = 10_000;
 /// Values of a kind that are shown to people.
@@ -67,23 +65,22 @@ pub async fn run(args: &Bundle) -> Result<()> {
         selection: Selection::of(&wanted, recording, forest)?,
         one_sample_of: 1,
         rules: args.redact.clone(),
+        note: args.note.clone(),
     };
+    let name = target
+        .file_name()
+        .unwrap_or(target.as_os_str())
+        .to_string_lossy();
     let place = match args.inspect {
         true => std::env::temp_dir().join("bundle.zip"),
         false => target.to_path_buf(),
     };
     let scratch = Folder::beside(&place)?;
-    let mut part = fitting(args, &session, recording, forest, plan, scratch.path()).await?;
+    let source = (&session, recording, forest);
+    let mut part = fitting(args, source, plan, &name, scratch.path()).await?;
     if args.inspect {
         return show(args, &recordings, &part);
     }
-    if let Some(bundle) = &mut part.manifest.bundle {
-        bundle.note.clone_from(&args.note);
-    }
-    let name = target
-        .file_name()
-        .unwrap_or(target.as_os_str())
-        .to_string_lossy();
     let unfinished = scratch.path().join("bundle.zip");
     let bytes = pack(&mut part, &name, &unfinished)?;
     std::fs::rename(&unfinished, target).map_err(|source| Error::Write {
@@ -104,10 +101,9 @@ pub async fn run(args: &Bundle) -> Result<()> {
 /// Copies, less each time, until it is small enough.
 async fn fitting(
     args: &Bundle,
-    session: &Session,
-    recording: &Recording,
-    forest: &Forest,
+    (session, recording, forest): (&Session, &Recording, &Forest),
     mut plan: Plan,
+    name: &str,
     scratch: &Path,
 ) -> Result<Part> {
     let shown = std::io::stderr().is_terminal();
@@ -124,9 +120,7 @@ async fn fitting(
             eprint!("\r\x1b[K");
         }
         let part = part?;
-        let manifest = serde_json::to_vec_pretty(&part.manifest).map_or(0, |text| text.len());
-        let page = page(args, &part).await?;
-        let other = OTHER_BYTES + manifest as u64 + page;
+        let other = other_bytes(&part, name) + page(args, &part).await?;
         if part.bytes() + other <= args.max_size {
             return Ok(part);
         }
@@ -243,7 +237,7 @@ fn show(args: &Bundle, recordings: &Recordings, part: &Part) -> Result<()> {
             "host" => "Hosts",
             "user" => "Users, by processes",
             "command" => "Commands, by runs",
-            _ => "Folders of programs, libraries and working directories",
+            _ => "Folders of programs, libraries and sources, working directories, cgroups",
         };
         answer.title(&format!("{title}: {}", text::count(values.len() as i64)))?;
         for (value, count) in values.iter().take(SHOWN) {

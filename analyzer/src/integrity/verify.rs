@@ -50,7 +50,10 @@ const PROCESSES: &[(&TableDef, &[&str])] = &[
 const STACKS: &[(&TableDef, &[&str])] = &[
     (&exec::DEF, &["kernel_stack_id", "user_stack_id"]),
     (&fork::DEF, &["user_stack_id"]),
-    (&sample::DEF, &["kernel_stack_id", "user_stack_id"]),
+    (
+        &sample::DEF,
+        &["kernel_stack_id", "user_stack_id", "waker_stack_id"],
+    ),
 ];
 
 /// Checks a recording; says which table it is at.
@@ -285,7 +288,7 @@ impl Verifier<'_> {
         for ((table, column), ids) in &self.refers {
             let target = match *column {
                 "frame_ids" | "frame_id" => frame::DEF.name,
-                "kernel_stack_id" | "user_stack_id" => stack::DEF.name,
+                "kernel_stack_id" | "user_stack_id" | "waker_stack_id" => stack::DEF.name,
                 _ if !complete => continue,
                 _ => process::DEF.name,
             };
