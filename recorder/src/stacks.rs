@@ -395,12 +395,15 @@ impl Stacks {
     /// Stores a frame unless it is stored; says whether it was new.
     fn push_frame(&mut self, place: &Place<'_>, first_ns: i64) -> (i64, bool) {
         let offset = place.offset.unwrap_or(place.address);
-        let frame_id = ids::frame_id(place.kind, place.key, offset);
+        // An id is a hash that anybody can make of a name, too.
+        let redacted = |path| self.redactor.borrow_mut().text(path);
+        let by_name = place.module.filter(|path| *path == place.key);
+        let name = by_name.map(redacted);
+        let key = name.as_deref().unwrap_or(place.key);
+        let frame_id = ids::frame_id(place.kind, key, offset);
         let new = bounded_set(&mut self.known_frames).insert(frame_id);
         if new {
-            let module = place
-                .module
-                .map(|path| self.redactor.borrow_mut().text(path));
+            let module = name.or_else(|| place.module.map(redacted));
             self.frame_rows.push(frame::Row {
                 frame_id,
                 kind: place.kind,
@@ -507,6 +510,24 @@ mod tests {
         let raw = bytes(&[base + 0x410, base + 0x310, base + 0x110]);
         stacks.kernel(Stack(&raw), Origin::Called, 1);
         assert_eq!(stacks.frame_rows.len(), 1);
+    }
+
+    #[test]
+    fn the_id_of_a_frame_does_not_tell_a_secret_in_the_name_of_its_module() {
+        let mut stacks = stacks(0xffff_ffff_8100_0000);
+        let path = "/srv/token=hunter2";
+        let place = |build_id| Place {
+            kind: "user",
+            key: build_id.unwrap_or(path),
+            module: Some(path),
+            build_id,
+            offset: Some(16),
+            address: 16,
+        };
+        let (named, _) = stacks.push_frame(&place(None), 1);
+        assert_eq!(named, ids::frame_id("user", "/srv/token=[secret:1]", 16));
+        let (built, _) = stacks.push_frame(&place(Some("cafe")), 1);
+        assert_eq!(built, ids::frame_id("user", "cafe", 16));
     }
 
     #[test]
