@@ -48,7 +48,9 @@ function showAbout(R) {
     const rows = R.losses.slice(0, 500).map((loss) => {
       const row = el("tr", { tabindex: 0, title: "Show this time" }, el("td", null, loss.stream), el("td", null, loss.cause), el("td", { class: "n" }, count(loss.count)),
         el("td", null, `${clockTime(R.begin_us + loss.t0_us, 1e3)} to ${clockTime(R.begin_us + loss.t1_us, 1e3)}`));
-      row.addEventListener("click", () => emit("show-time", [loss.t0_us, loss.t1_us]));
+      const show = () => emit("show-time", [loss.t0_us, loss.t1_us]);
+      row.addEventListener("click", show);
+      row.addEventListener("keydown", (event) => event.key === "Enter" && show());
       return row;
     });
     lost.push(el("table", null, el("thead", null, el("tr", null, ["Events of", "Cause", "How many", "When (UTC)"].map((t) => el("th", null, t)))), el("tbody", null, rows)));

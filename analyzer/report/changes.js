@@ -12,12 +12,13 @@ function changesTable(list, rows) {
     const most = Math.max(before, now);
     return el("tr", null,
       el("td", { class: row.change === "gone" ? "dim" : null }, row.change), el("td", { class: "n" }, row.before), el("td", { class: "n" }, row.now),
-      el("td", { class: "n" }, row.times), el("td", { class: "change-bars" }, bar(before, most), bar(now, most)), el("td", { class: "change-name" }, row.name));
+      el("td", { class: "n" }, row.times), el("td", { class: "change-bars" }, bar(before, most), bar(now, most)), el("td", null, row.name));
   });
-  const heads = ["", "Before", "Now", "Times", "", ""].map((title, i) => el("th", { class: i > 0 && i < 4 ? "n" : null }, title));
+  const key = (of) => el("i", { class: `change-key ${of}` });
+  const heads = ["", [key("before"), "Before"], [key("now"), "Now"], "Times", "", ""].map((title, i) => el("th", { class: i > 0 && i < 4 ? "n" : null }, title));
   return [
     el("h2", null, list.title[0].toUpperCase() + list.title.slice(1)),
-    el("table", null, el("thead", null, el("tr", null, heads)), el("tbody", null, lines)),
+    el("table", { class: "changes" }, el("thead", null, el("tr", null, heads)), el("tbody", null, lines)),
     list.left_out ? el("p", { class: "dim" }, `${count(list.left_out)} more; whence diff lists all`) : "",
   ];
 }

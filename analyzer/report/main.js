@@ -88,6 +88,8 @@ class Page {
     const { process } = this.R;
     if (tab === "processes") {
       this.rows.filter(test && ((p) => test(commOf(this.R, p)) || test(titleOf(this.R, p)) || String(process.pid[p]) === query.trim()));
+      // What was found stays in sight among all the others.
+      if (!test) this.tree.showSelected();
     } else if (tab === "programs") this.programs.filter(test);
     else if (tab === "changes") this.changes.filter(test);
     else if (tab === "paths") {
@@ -116,7 +118,6 @@ class Page {
     for (let i = 1; i <= list.length; i++) {
       const at = (from + by * i + 2 * list.length) % list.length;
       if (!isMatch(list[at])) continue;
-      this.tree.scrollTo(at);
       return this.tree.select(list[at].p, !!list[at].members, { reveals: false });
     }
   }

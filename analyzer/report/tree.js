@@ -28,7 +28,7 @@ class Tree {
     const list = this.rows.list;
     const height = this.box.clientHeight;
     if (!height) return;
-    $("sheet").style.height = `${Math.max(1, list.length * ROW)}px`;
+    this.#size();
     $("stage").style.height = `${height}px`;
     const first = Math.floor(this.box.scrollTop / ROW);
     const top = first * ROW - this.box.scrollTop;
@@ -40,7 +40,13 @@ class Tree {
     $("nothing").hidden = list.length > 0;
   }
 
+  /** Makes room for all rows. */
+  #size() {
+    $("sheet").style.height = `${Math.max(1, this.rows.list.length * ROW)}px`;
+  }
+
   #drawLabels(first, top, shown) {
+    const width = this.labelWidth;
     while (this.pool.length < shown) {
       const label = el("div", { class: "row", role: "treeitem" });
       label.parts = {
@@ -56,15 +62,16 @@ class Tree {
     }
     this.pool.forEach((label, i) => {
       label.hidden = i >= shown;
-      if (!label.hidden) this.#fill(label, first + i, top + i * ROW);
+      if (!label.hidden) this.#fill(label, first + i, top + i * ROW, width);
     });
   }
 
-  #fill(label, index, y) {
+  #fill(label, index, y, width) {
     const row = this.rows.list[index];
     label.index = index;
     label.style.transform = `translateY(${y}px)`;
-    label.style.paddingLeft = `${6 + Math.min(row.depth, 24) * 13}px`;
+    // Deep down, what is left of the width belongs to the name.
+    label.style.paddingLeft = `${6 + Math.min(row.depth * Math.min(13, width / 24), width / 2)}px`;
     const { twist, dot, name, extra, line } = label.parts;
     const folds = row.boot || row.members || row.hasChildren;
     twist.textContent = !folds || row.boot ? "" : row.open ? "▾" : "▸";
@@ -109,17 +116,21 @@ class Tree {
 
   select(p, isGroup = false, { reveals = true } = {}) {
     this.selected = { p, isGroup };
-    if (reveals && p >= 0) {
-      let index = this.rows.indexOf(p);
-      if (index < 0) index = this.rows.reveal(p);
-      this.scrollTo(index);
-    }
+    if (reveals && p >= 0 && this.rows.indexOf(p) < 0) this.rows.reveal(p);
     this.draw();
     const row = this.rows.list[this.rows.indexOf(p)];
     emit("select", { p, members: isGroup ? row?.members : null });
+    // Last: the details may have taken some of the room.
+    this.showSelected();
+  }
+
+  showSelected() {
+    const at = this.current;
+    if (at >= 0) this.scrollTo(at);
   }
 
   scrollTo(index) {
+    this.#size();
     const y = index * ROW;
     const height = this.box.clientHeight;
     if (y < this.box.scrollTop) this.box.scrollTop = y - 2 * ROW;
@@ -145,7 +156,6 @@ class Tree {
     if (list[at]?.boot) at = Math.min(list.length - 1, at + 1);
     const row = list[at];
     if (!row || row.p < 0) return;
-    this.scrollTo(at);
     this.select(row.p, !!row.members, { reveals: false });
   }
 
@@ -164,10 +174,7 @@ class Tree {
     if (row.open) return this.rows.toggle(row);
     for (let at = this.current - 1; at >= 0; at--) {
       const above = this.rows.list[at];
-      if (above.depth < row.depth && above.p >= 0) {
-        this.scrollTo(at);
-        return this.select(above.p, !!above.members, { reveals: false });
-      }
+      if (above.depth < row.depth && above.p >= 0) return this.select(above.p, !!above.members, { reveals: false });
     }
   }
 
