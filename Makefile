@@ -19,7 +19,7 @@ CARGO_DEB := 3.8.0
 TRACEXEC_VERSION := 1.0.0
 export PATH := $(abspath $(TARGET))/tools/bin:$(PATH)
 
-.PHONY: help demo test check bench bless build-tools test-tools check-tools bench-tools soak fuzz pages deb deb-tools verifier
+.PHONY: help demo pictures test check bench bless build-tools test-tools check-tools bench-tools soak fuzz pages deb deb-tools verifier
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,6 +27,10 @@ help: ## Lists the targets
 demo: build-tools ## Builds, records this host for some seconds, prints the answers
 	$(CARGO) build --release -p whence-recorder -p whence-analyzer
 	$(SUDO) tests/demo/demo.sh $(TARGET)/release
+
+pictures: build-tools bench-tools ## The pictures of README.md anew, from recordings of this host
+	$(CARGO) build --release -p whence-recorder -p whence-analyzer
+	$(SUDO) tests/demo/pictures.py $(TARGET)/release docs/images
 
 test: export PYTHON := $(abspath $(PYTHON))
 test: build-tools test-tools ## Installs what the tests need and runs all of them

@@ -8,52 +8,14 @@ chromium, driven by chromedriver, with an empty profile each time. Prints Markdo
 """
 
 import argparse
-import json
 import pathlib
 import shutil
 import subprocess
 import tempfile
 import time
-import urllib.request
 
+from browser import Browser
 from side_by_side import machine, spread, version
-
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-# Milliseconds since the page was asked for, once it is drawn.
-READY = "return document.body?.dataset.ready ? performance.now() : 0"
-
-
-class Browser:
-    """One window, with a profile of its own."""
-
-    def __enter__(self):
-        self.driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
-        line = next(line for line in self.driver.stdout if "successfully on port" in line)
-        self.at = f"http://127.0.0.1:{line.strip().rstrip('.').rsplit(' ', 1)[1]}/session"
-        options = {"goog:chromeOptions": {"args": FLAGS}, "pageLoadStrategy": "none"}
-        made = self.post("", {"capabilities": {"alwaysMatch": options}})
-        self.at += "/" + made["sessionId"]
-        return self
-
-    def __exit__(self, *_):
-        urllib.request.urlopen(urllib.request.Request(self.at, method="DELETE")).read()
-        self.driver.terminate()
-        self.driver.wait()
-
-    def post(self, path, body):
-        request = urllib.request.Request(self.at + path, json.dumps(body).encode())
-        return json.load(urllib.request.urlopen(request))["value"]
-
-    def open_ms(self, page):
-        self.post("/url", {"url": page.as_uri()})
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            ms = self.post("/execute/sync", {"script": READY, "args": []})
-            if ms:
-                return ms
-            time.sleep(0.005)
-        raise TimeoutError(f"{page} does not open")
-
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -78,7 +40,7 @@ def main():
         opened = []
         for _ in range(options.rounds):
             with Browser() as browser:
-                opened.append(browser.open_ms(page))
+                opened.append(browser.open(page))
         print(f"A report of {options.processes} processes and {options.samples} samples of {options.stacks} "
               f"call paths: {said.removeprefix('whence: ')}.")
         print(machine(version(["chromium", "--version"])) + ".\n")
