@@ -516,7 +516,7 @@ mod tests {
     fn the_id_of_a_frame_does_not_tell_a_secret_in_the_name_of_its_module() {
         let mut stacks = stacks(0xffff_ffff_8100_0000);
         let path = "/srv/token=hunter2";
-        let place = |build_id| Place {
+        let place = |build_id: Option<&'static str>| Place {
             kind: "user",
             key: build_id.unwrap_or(path),
             module: Some(path),
