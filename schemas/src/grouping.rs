@@ -8,9 +8,9 @@
 
 use std::borrow::Cow;
 
-use arrow::array::{Array as _, AsArray as _, RecordBatch, UInt32Array};
-use arrow::compute::{cast, take_record_batch};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::array::{Array, AsArray as _, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{Int32Type, Int64Type};
 
 use crate::{Error, Result, TableDef};
 
@@ -27,19 +27,27 @@ pub fn grouped<'a>(def: &'static TableDef, batch: &'a RecordBatch) -> Result<Cow
         table: def.name,
         cause,
     };
-    let key = cast(key, &DataType::Int64).map_err(error)?;
-    let key = key.as_primitive::<Int64Type>();
-    let group = |row: u32| {
-        let row = row as usize;
-        key.is_valid(row).then(|| key.value(row))
-    };
+    let groups = groups(key);
+    let group = |row: &u32| groups.get(*row as usize);
     let mut order: Vec<u32> = (0..batch.num_rows() as u32).collect();
-    if order.is_sorted_by_key(|row| group(*row)) {
+    if order.is_sorted_by_key(group) {
         return Ok(Cow::Borrowed(batch));
     }
-    order.sort_by_key(|row| group(*row));
+    order.sort_by_key(group);
     let batch = take_record_batch(batch, &UInt32Array::from(order)).map_err(error)?;
     Ok(Cow::Owned(batch))
+}
+
+/// The group of each row. By hand: Arrow's conversion brings megabytes of code for
+/// all types into the recorder.
+fn groups(key: &dyn Array) -> Vec<Option<i64>> {
+    if let Some(key) = key.as_primitive_opt::<Int64Type>() {
+        return key.iter().collect();
+    }
+    let key = key.as_primitive_opt::<Int32Type>();
+    key.map_or_else(Vec::new, |key| {
+        key.iter().map(|k| k.map(i64::from)).collect()
+    })
 }
 
 #[cfg(test)]

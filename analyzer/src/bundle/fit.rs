@@ -36,12 +36,12 @@ impl Default for Times {
 impl Times {
     /// Adds the time of an event.
     pub fn add(&mut self, ts_ns: i64) {
-        if self.seen % self.one_of == 0 {
+        if self.seen.is_multiple_of(self.one_of) {
             if self.kept.len() == MAX_TIMES {
                 let mut number = 0_u32;
                 self.kept.retain(|_| {
                     number += 1;
-                    number % 2 == 1
+                    !number.is_multiple_of(2)
                 });
                 self.one_of *= 2;
             }
