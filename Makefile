@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
 BUILD_PACKAGES := clang libelf-dev zlib1g-dev pkg-config gcc libc6-dev
-TEST_PACKAGES := debootstrap strace gawk procps python3-venv chromium chromium-driver binutils golang-1.19-go systemtap-sdt-dev e2fsprogs qemu-system-x86 busybox-static cpio gdb linux-perf
+TEST_PACKAGES := debootstrap strace gawk procps python3-venv chromium chromium-driver binutils golang-1.19-go systemtap-sdt-dev e2fsprogs qemu-system-x86 busybox-static cpio xz-utils gdb linux-perf
 CHECK_PACKAGES := clang-format
 BENCH_PACKAGES := linux-perf bpftrace strace chromium chromium-driver
 PYTHON := $(TARGET)/venv/bin/python3
@@ -63,9 +63,9 @@ soak: build-tools ## An hour of mixed load, and a thousand kills of the recorder
 	WHENCE_SOAK=$${WHENCE_SOAK:-3600} $(CARGO) test --workspace --test live -- after_a_long_time
 	WHENCE_KILLS=$${WHENCE_KILLS:-1000} $(CARGO) test --workspace --test live -- a_recorder_killed_at_any_moment
 
-verifier: build-tools test-tools ## What BPF programs cost the verifiers of two kernels, compared with what is kept (BLESS=1 keeps it)
+verifier: build-tools test-tools ## What BPF programs cost the verifiers of three kernels, compared with what is kept (BLESS=1 keeps it)
 	$(CARGO) build --workspace --all-targets
-	$(CARGO) test --workspace --test live --test vm -- for_the_verifier
+	$(CARGO) test --workspace --test live --test vm --test newer -- for_the_verifier
 
 FUZZ_TARGETS := bundle manifest segment rows rules arguments symbols
 FUZZ_SECONDS ?= 600

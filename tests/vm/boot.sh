@@ -27,11 +27,7 @@ done
 (cd "$root" && find . | cpio --quiet -o -H newc) >"$dir/initramfs"
 truncate -s 64M "$dir/read.img" "$dir/result.img"
 
-# Where the processors are busy with others it takes its time.
-timeout "${WHENCE_VM_SECONDS:-1800}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max \
-    -smp 2 -m 1024 -nodefaults -display none -no-reboot -serial file:"$output/console.log" \
-    -kernel "$kernel/vmlinuz" -initrd "$dir/initramfs" \
-    -append "console=ttyS0 panic=-1 quiet no_timer_check" \
+./qemu.sh "$kernel" "$dir/initramfs" "$output/console.log" \
     -drive file="$dir/read.img",if=virtio,format=raw,readonly=on \
     -drive file="$dir/result.img",if=virtio,format=raw
 tar xf "$dir/result.img" -C "$output"

@@ -3,7 +3,7 @@
 use libtest_mimic::Failed;
 use whence_tests::{Recording, record};
 
-use super::{Test, ensure, equal, test};
+use super::{Test, WAYS, ensure, equal, test};
 
 pub(super) const TESTS: &[Test] = &[
     test("paths_run_from_interrupt_entry_to_the_function", whole),
@@ -15,17 +15,10 @@ const READS: i64 = 100;
 
 /// A disk is read. With O_DIRECT each read is a request.
 fn reads() -> std::io::Result<Recording> {
-    let options = [
-        "--sample",
-        "0",
-        "--system-wide",
-        "--unwind",
-        "fp",
-        "-s",
-        "kernel:blk_mq_complete_request",
-        "-s",
-        "kprobe:blk_mq_complete_request",
-    ];
+    let mut options = vec!["--sample", "0", "--system-wide", "--unwind", "fp"];
+    for (probe, ..) in WAYS {
+        options.extend(["-s", probe]);
+    }
     let count = format!("count={READS}");
     let command = [
         "dd",
@@ -86,19 +79,27 @@ fn paths(recording: &Recording, event: &str) -> std::io::Result<Vec<serde_json::
 
 fn same() -> Result<(), Failed> {
     let recording = reads()?;
-    let (one, other) = (format!("kernel:{FUNCTION}"), format!("kprobe:{FUNCTION}"));
-    equal!(mechanism(&recording, &one)?, "fentry");
-    equal!(mechanism(&recording, &other)?, "kprobe");
+    let (_, first, _) = WAYS[0];
     let hits = recording.number(&format!(
-        "SELECT count(*) FROM sample WHERE event = '{one}'"
+        "SELECT count(*) FROM sample WHERE event = '{first}'"
     ))?;
     ensure!(hits >= READS, "{hits} hits of {READS} reads");
-    equal!(paths(&recording, &one)?, paths(&recording, &other)?);
+    let expected = paths(&recording, first)?;
     // Each ends with the function, called by who has called it.
     let called = format!("virtblk_done;{FUNCTION}");
-    let others = format!(
-        "SELECT count(*) FROM sample WHERE stack_text(kernel_stack_id) NOT LIKE '%{called}'"
-    );
-    equal!(recording.number(&others)?, 0);
+    for path in &expected {
+        let text = path["path"].as_str().unwrap_or_default();
+        ensure!(text.ends_with(&called), "{path}");
+    }
+    for (_, event, by) in WAYS {
+        equal!(
+            (event, mechanism(&recording, event)?.as_str()),
+            (event, *by)
+        );
+        equal!(
+            (event, paths(&recording, event)?),
+            (event, expected.clone())
+        );
+    }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What is recorded on a kernel that lacks what newer ones have.
 
 use libtest_mimic::Failed;
-use whence_tests::{elsewhere, record, verifier, workload};
+use whence_tests::{record, workload};
 
 use super::{Test, ensure, equal, test};
 
@@ -15,10 +15,6 @@ pub(super) const TESTS: &[Test] = &[
     test(
         "a_32_bit_exec_that_fails_is_seen_where_returns_are_traced",
         compat_fails,
-    ),
-    test(
-        "no_program_has_grown_for_the_verifier_of_an_older_kernel",
-        grown,
     ),
 ];
 
@@ -89,10 +85,4 @@ fn waits() -> Result<(), Failed> {
     let kernel = rows[0]["kernel"].as_str().unwrap_or_default();
     ensure!(kernel.contains("nanosleep"), "{kernel}");
     Ok(())
-}
-
-fn grown() -> Result<(), Failed> {
-    let folder = elsewhere::folder()?;
-    let table = std::fs::read_to_string(folder.join("verifier"))?;
-    verifier::compare(&std::fs::read_to_string(folder.join("release"))?, &table)
 }
