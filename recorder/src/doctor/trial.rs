@@ -65,6 +65,12 @@ pub(super) fn probes() -> Vec<Check> {
             "a kernel with CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y that allows it",
         ),
         optional(
+            "kprobe.multi",
+            kprobe_multi(),
+            "a kernel of 5.18 or newer with CONFIG_FPROBE=y; without it a pattern for many \
+             functions takes longer to attach",
+        ),
+        optional(
             "kprobe",
             dynamic("kprobe", FUNCTION, 0),
             "a kernel with CONFIG_KPROBES=y, without lockdown=confidentiality",
@@ -248,6 +254,31 @@ fn dynamic(kind: &str, target: &str, offset: u64) -> io::Result<()> {
     // SAFETY: the name that the attribute points to lives.
     let event = unsafe { perf::open(&attr, 0) }?;
     attach(&program, &event)
+}
+
+/// At the entries of functions that are named, all at once.
+fn kprobe_multi() -> io::Result<()> {
+    let mut options = options();
+    options.expected_attach_type = sys::BPF_TRACE_KPROBE_MULTI;
+    let program = load(sys::BPF_PROG_TYPE_KPROBE, &mut options)?;
+    let function = CString::new(FUNCTION)?;
+    let mut names = [function.as_ptr()];
+    let mut options = sys::bpf_link_create_opts {
+        sz: size_of::<sys::bpf_link_create_opts>() as u64,
+        ..Default::default()
+    };
+    options.__bindgen_anon_1.kprobe_multi.cnt = names.len() as u32;
+    options.__bindgen_anon_1.kprobe_multi.syms = names.as_mut_ptr();
+    // SAFETY: an open descriptor, and a name that lives.
+    owned(unsafe {
+        sys::bpf_link_create(
+            program.as_raw_fd(),
+            0,
+            sys::BPF_TRACE_KPROBE_MULTI,
+            &options,
+        )
+    })
+    .map(drop)
 }
 
 /// At the entry of this very program, which is not called again.
