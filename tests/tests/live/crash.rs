@@ -135,7 +135,7 @@ fn kills() -> Result<(), Failed> {
     let _storm = Storm::start()?;
     let mut random = Random::new();
     let seed = random.0;
-    let mut execs = 0;
+    let (mut execs, mut left) = (0, 0);
     for round in 0..rounds() {
         let top = TempDir::new()?;
         let dir = top.path().join("x.whence");
@@ -157,8 +157,13 @@ fn kills() -> Result<(), Failed> {
         };
         if dir.exists() {
             execs += is_usable(&dir).map_err(|e| format!("{}{}", place(), text(&e)))?;
+            left += 1;
         }
     }
+    println!(
+        "{} kills, {left} recordings left and all of them read, {execs} execs",
+        rounds()
+    );
     ensure!(execs > 0, "no execs were recorded");
     Ok(())
 }

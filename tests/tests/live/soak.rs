@@ -70,21 +70,29 @@ fn run() -> Result<(), Failed> {
         .stderr(Stdio::piped())
         .spawn()?;
     let watch = Watch::start(recorder.id(), Duration::from_millis(100));
-    let beside = trouble_beside(duration);
+    let troubles = trouble_beside(duration);
     let output = finish_within(recorder, duration + Duration::from_secs(300))?;
     let readings = watch.stop();
-    beside?;
+    let troubles = troubles?;
     let recording = Recording::at(dir, output);
     let said = recording.said();
     equal!((recording.output.status.code(), &said), (Some(0), &said));
+    // A soak is looked at afterwards, with its figures.
+    println!(
+        "{} s, {troubles} recorders killed and as many whose disk was full beside",
+        duration.as_secs()
+    );
+    println!("{}", said.trim_end());
     accounted_for(&recording)?;
     has_not_grown(&readings)
 }
 
-/// Recorders that are killed, and others whose disk is full, until the time is over.
-fn trouble_beside(duration: Duration) -> Result<(), Failed> {
+/// Recorders that are killed, and others whose disk is full, until the time is over;
+/// gives how many of each.
+fn trouble_beside(duration: Duration) -> Result<u32, Failed> {
     let begin = Instant::now();
     let mut random = Random::new();
+    let mut troubles = 0;
     while begin.elapsed() < duration {
         let top = TempDir::new()?;
         let dir = top.path().join("x.whence");
@@ -103,8 +111,9 @@ fn trouble_beside(duration: Duration) -> Result<(), Failed> {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         equal!((output.status.code(), &said), (Some(1), &said));
         crash::is_usable(&dir.path().join("x.whence"))?;
+        troubles += 1;
     }
-    Ok(())
+    Ok(troubles)
 }
 
 /// generated = recorded + lost, of what is known to have happened.
@@ -118,14 +127,22 @@ fn accounted_for(recording: &Recording) -> Result<(), Failed> {
         ))
     };
     let count = |what: &str| recording.number(&format!("SELECT count(*) FROM {what}"));
-    let hits = count("sample WHERE event LIKE 'uprobe:%'")?;
-    equal!(hits + lost("probe")?, rounds * HITS);
+    let (hits, lost_hits) = (count("sample WHERE event LIKE 'uprobe:%'")?, lost("probe")?);
+    println!(
+        "{rounds} rounds: {hits} hits recorded and {lost_hits} lost of {}",
+        rounds * HITS
+    );
+    equal!(hits + lost_hits, rounds * HITS);
     // The command itself was forked before it was recorded.
     let (forks, exits) = (count("fork")?, count("exit")?);
-    equal!(forks + lost("fork")? + 1, exits + lost("exit")?);
+    let (lost_forks, lost_exits) = (lost("fork")?, lost("exit")?);
+    println!("{forks} forks recorded and {lost_forks} lost, {exits} exits and {lost_exits}");
+    equal!(forks + lost_forks + 1, exits + lost_exits);
     let runs = count("exec WHERE argv[2] LIKE 'u-%'")?;
+    let lost_runs = lost("exec")?;
+    println!("{runs} execs recorded and {lost_runs} lost");
     ensure!(
-        runs + lost("exec")? >= rounds * RUNS,
+        runs + lost_runs >= rounds * RUNS,
         "{runs} execs of {rounds} rounds"
     );
     let unread = recording.number("SELECT count(*) FROM loss WHERE cause = 'decode'")?;
@@ -138,6 +155,16 @@ fn has_not_grown(readings: &[Reading]) -> Result<(), Failed> {
     let quarter = readings.len() / 4;
     ensure!(quarter > 10, "only {} readings", readings.len());
     let (second, last) = (&readings[quarter..2 * quarter], &readings[3 * quarter..]);
+    for (n, quarter) in readings.chunks(quarter).take(4).enumerate() {
+        let files = quarter.iter().map(|r| r.files);
+        println!(
+            "quarter {}: at most {} KiB of its own, {} to {} open files",
+            n + 1,
+            most_bytes(quarter) >> 10,
+            files.clone().min().unwrap_or(0),
+            files.max().unwrap_or(0),
+        );
+    }
     let (before, after) = (most_bytes(second), most_bytes(last));
     ensure!(
         after <= before + before / 4 + (8 << 20),
