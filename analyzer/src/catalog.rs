@@ -109,7 +109,8 @@ fn rows_of(files: &[PartitionedFile], schema: &Schema) -> Statistics {
 }
 
 fn file(segment: &Segment) -> Result<PartitionedFile> {
-    Ok(PartitionedFile::new_from_meta(store::meta(segment)?))
+    let file = PartitionedFile::new_from_meta(store::meta(segment)?);
+    Ok(file.with_arrow_schema(Arc::clone(&segment.schema)))
 }
 
 /// What the footer of a segment says of it: by this, a segment that cannot hold

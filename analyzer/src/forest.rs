@@ -7,6 +7,7 @@
 //! the row before, or the forest is numbered anew, so a hostile file can give a
 //! wrong tree but no loop.
 
+mod fetch;
 mod load;
 mod table;
 
@@ -14,7 +15,7 @@ use std::collections::BTreeSet;
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array as _, AsArray as _, DictionaryArray, RecordBatch};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, DictionaryArray, RecordBatch};
 use arrow::datatypes::{ArrowPrimitiveType, Int32Type, Int64Type};
 use datafusion::execution::memory_pool::MemoryReservation;
 use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
@@ -94,9 +95,11 @@ pub struct Forest {
     chunks: Vec<Chunk>,
     /// Where the chunks have each column.
     places: [Option<usize>; Column::ALL.len()],
+    /// What the chunks do not have.
+    rest: Option<fetch::Rest>,
     by_upid: OnceLock<(HashTable<u32>, DefaultHashBuilder)>,
     /// What all of this takes.
-    _memory: MemoryReservation,
+    memory: MemoryReservation,
 }
 
 /// Rows of `process`, for the nodes from `start` on.
@@ -121,10 +124,23 @@ impl Forest {
     /// # Errors
     /// As [`load_all`](Self::load_all).
     pub fn load_all_with(recordings: &Recordings, columns: &[Column]) -> Result<Vec<Self>> {
+        Self::load_all_in_parts(recordings, columns, &[])
+    }
+
+    /// The same with the columns `first` for all processes. Those of `later` are
+    /// not known until they are [fetched](Self::fetch) for some.
+    ///
+    /// # Errors
+    /// As [`load_all`](Self::load_all).
+    pub fn load_all_in_parts(
+        recordings: &Recordings,
+        first: &[Column],
+        later: &[Column],
+    ) -> Result<Vec<Self>> {
         let boots = recordings.boots();
         boots
             .iter()
-            .map(|boot| load::forest(recordings, boot, columns))
+            .map(|boot| load::forest(recordings, boot, first, later))
             .collect()
     }
 
@@ -333,17 +349,21 @@ impl Forest {
         self.cmdline(node).unwrap_or_else(|| self.comm(node))
     }
 
-    fn chunk(&self, node: u32) -> (&Chunk, usize) {
+    /// The column with a value of a node, and the row in that.
+    fn value(&self, node: u32, column: Column) -> Option<(&ArrayRef, usize)> {
         let node = node as usize;
         let at = self.chunks.partition_point(|chunk| chunk.start <= node) - 1;
-        (&self.chunks[at], node - self.chunks[at].start)
+        let row = node - self.chunks[at].start;
+        match self.places[column as usize] {
+            Some(place) => Some((self.chunks[at].batch.column(place), row)),
+            None => self.rest.as_ref()?.value(column, at, row),
+        }
     }
 
     fn number<T: ArrowPrimitiveType>(&self, node: u32, column: Column) -> Option<T::Native> {
-        let (chunk, row) = self.chunk(node);
-        let place = self.places[column as usize]?;
-        let column = chunk.batch.column(place).as_primitive_opt::<T>()?;
-        column.is_valid(row).then(|| column.value(row))
+        let (values, row) = self.value(node, column)?;
+        let values = values.as_primitive_opt::<T>()?;
+        values.is_valid(row).then(|| values.value(row))
     }
 
     fn texts<'a>(
@@ -356,8 +376,8 @@ impl Forest {
     }
 
     fn text(&self, node: u32, column: Column) -> Option<&str> {
-        let (chunk, row) = self.chunk(node);
-        let texts = self.texts(chunk, column)?;
+        let (texts, row) = self.value(node, column)?;
+        let texts = texts.as_dictionary_opt::<Int32Type>()?;
         let key = texts.key(row)?;
         Some(texts.values().as_string::<i32>().value(key))
     }

@@ -11,15 +11,18 @@
 pub mod bundle;
 pub mod catalog;
 pub mod cli;
+mod combinations;
 pub mod commands;
 pub mod diff;
 pub mod error;
 pub mod export;
 pub mod forest;
 pub mod functions;
+mod grouping;
 pub mod integrity;
 pub mod interrupt;
 pub mod loss;
+mod names;
 pub mod paths;
 pub mod recording;
 pub mod render;

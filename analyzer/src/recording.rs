@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryPool, MemoryReservation, UnboundedMemoryPool,
 };
@@ -40,6 +41,8 @@ pub struct Segment {
     pub rows: u64,
     /// Least and greatest values, as its footer says.
     pub bounds: Vec<Bounds>,
+    /// Its columns, those of few texts as [numbers](SegmentReader::schema_of_few).
+    pub schema: SchemaRef,
 }
 
 impl Recording {
@@ -57,6 +60,7 @@ impl Recording {
         let found = read::inventory_at(&place, &manifest);
         let mut findings = found.findings;
         let footers = footers(&found.segments)?;
+        let mut schemas = Vec::new();
         let mut segments = Vec::with_capacity(found.segments.len());
         for (file, footer) in found.segments.into_iter().zip(footers) {
             // What has travelled may have suffered on the way.
@@ -65,7 +69,12 @@ impl Recording {
                 Place::Folder(_) => Ok(()),
             };
             match checked.and(footer) {
-                Ok((rows, bounds)) => segments.push(Segment { file, rows, bounds }),
+                Ok(footer) => segments.push(Segment {
+                    file,
+                    rows: footer.rows,
+                    bounds: footer.bounds,
+                    schema: shared(&mut schemas, footer.schema),
+                }),
                 Err(finding) => findings.push(finding),
             }
         }
@@ -115,15 +124,37 @@ impl Recording {
     }
 }
 
-/// Rows and bounds of a segment, if its footer can be read.
-type Footer = whence_schemas::Result<(u64, Vec<Bounds>)>;
+/// What the footer of a segment says.
+struct Footer {
+    rows: u64,
+    bounds: Vec<Bounds>,
+    schema: SchemaRef,
+}
+
+/// One schema for all segments that have the same.
+fn shared(known: &mut Vec<SchemaRef>, schema: SchemaRef) -> SchemaRef {
+    // The last ones were of the same table.
+    match known.iter().rev().find(|known| **known == schema) {
+        Some(known) => Arc::clone(known),
+        None => {
+            known.push(Arc::clone(&schema));
+            schema
+        }
+    }
+}
 
 /// Reads the footer of each segment.
-fn footers(files: &[SegmentFile]) -> Result<Vec<Footer>> {
+fn footers(files: &[SegmentFile]) -> Result<Vec<whence_schemas::Result<Footer>>> {
     let read = scan::each(files.len(), Vec::new, |read, at| {
         let file = &files[at];
         let opened = SegmentReader::open(&file.path, file.def, Texts::Values);
-        let footer = opened.and_then(|opened| Ok((opened.rows()?, opened.bounds())));
+        let footer = opened.and_then(|opened| {
+            Ok(Footer {
+                rows: opened.rows()?,
+                bounds: opened.bounds(),
+                schema: opened.schema_of_few(),
+            })
+        });
         read.push((at, footer));
         Ok(())
     })?;

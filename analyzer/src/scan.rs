@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use arrow::array::RecordBatch;
-use whence_schemas::TableDef;
 use whence_schemas::read::{SegmentReader, Texts};
+use whence_schemas::{TableDef, page};
 
 use crate::recording::Recording;
 use crate::{Error, Result};
@@ -67,6 +67,95 @@ pub(crate) fn each<S: Send>(
     })
 }
 
+/// The row groups of a table of some recordings, open for reading.
+#[derive(Debug)]
+pub(crate) struct Segments {
+    /// Index of the recording that each is of, and the segment.
+    readers: Vec<(usize, SegmentReader)>,
+    /// Index of a reader, and the number of a row group in it, by [`Place::group`].
+    groups: Vec<(usize, usize)>,
+}
+
+impl Segments {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// If a segment turns out to be damaged.
+    pub(crate) fn open(
+        recordings: &[&Recording],
+        def: &'static TableDef,
+        texts: Texts,
+    ) -> Result<Self> {
+        let files: Vec<_> = recordings
+            .iter()
+            .enumerate()
+            .flat_map(|(at, recording)| recording.segments_of(def).map(move |s| (at, s)))
+            .collect();
+        let opened = each(
+            files.len(),
+            Vec::new,
+            |opened: &mut Vec<(usize, SegmentReader)>, at| {
+                let path = &files[at].1.file.path;
+                opened.push((at, SegmentReader::open(path, def, texts)?));
+                Ok(())
+            },
+        )?;
+        let mut opened: Vec<_> = opened.into_iter().flatten().collect();
+        opened.sort_unstable_by_key(|(at, _)| *at);
+        let readers: Vec<_> = opened
+            .into_iter()
+            .map(|(at, reader)| (files[at].0, reader))
+            .collect();
+        let groups = readers
+            .iter()
+            .enumerate()
+            .flat_map(|(at, (_, reader))| (0..reader.row_groups()).map(move |g| (at, g)))
+            .collect();
+        Ok(Self { readers, groups })
+    }
+
+    /// Visits all rows with these columns, so many in a batch at most.
+    ///
+    /// # Errors
+    /// As [`rows`].
+    pub(crate) fn rows_by<S: Send>(
+        &self,
+        columns: &[&str],
+        batch_rows: usize,
+        state: impl Fn() -> S + Sync,
+        visit: impl Fn(&mut S, Place, RecordBatch) -> Result<()> + Sync,
+    ) -> Result<Vec<S>> {
+        each(self.groups.len(), state, |state, group| {
+            let (reader, row_group) = self.groups[group];
+            let (recording, reader) = &self.readers[reader];
+            let batches = reader.batches(Some(row_group), columns, batch_rows)?;
+            for (batch, rows) in batches.enumerate() {
+                let place = Place {
+                    recording: *recording,
+                    group,
+                    batch,
+                };
+                visit(state, place, rows?)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Some rows of a row group, by their place in it, in order.
+    ///
+    /// # Errors
+    /// If the segment turns out to be damaged.
+    pub(crate) fn chosen(
+        &self,
+        group: usize,
+        columns: &[&str],
+        rows: &[u32],
+    ) -> Result<RecordBatch> {
+        let (reader, row_group) = self.groups[group];
+        Ok(self.readers[reader].1.chosen(row_group, columns, rows)?)
+    }
+}
+
 /// Visits all rows of a table of these recordings, with these columns.
 ///
 /// # Errors
@@ -79,53 +168,9 @@ pub(crate) fn rows<S: Send>(
     state: impl Fn() -> S + Sync,
     visit: impl Fn(&mut S, Place, RecordBatch) -> Result<()> + Sync,
 ) -> Result<Vec<S>> {
-    rows_by(recordings, def, columns, (texts, BATCH_ROWS), state, visit)
+    let segments = Segments::open(recordings, def, texts)?;
+    segments.rows_by(columns, BATCH_ROWS, state, visit)
 }
 
-/// The same with that many rows in a batch, at most.
-///
-/// # Errors
-/// As [`rows`].
-pub(crate) fn rows_by<S: Send>(
-    recordings: &[&Recording],
-    def: &'static TableDef,
-    columns: &[&str],
-    (texts, batch_rows): (Texts, usize),
-    state: impl Fn() -> S + Sync,
-    visit: impl Fn(&mut S, Place, RecordBatch) -> Result<()> + Sync,
-) -> Result<Vec<S>> {
-    let files: Vec<_> = recordings
-        .iter()
-        .enumerate()
-        .flat_map(|(at, recording)| recording.segments_of(def).map(move |s| (at, s)))
-        .collect();
-    // Those that were opened, in order of the files.
-    let opened = each(
-        files.len(),
-        Vec::new,
-        |opened: &mut Vec<(usize, SegmentReader)>, at| {
-            let path = &files[at].1.file.path;
-            opened.push((at, SegmentReader::open(path, def, texts)?));
-            Ok(())
-        },
-    )?;
-    let mut opened: Vec<_> = opened.into_iter().flatten().collect();
-    opened.sort_unstable_by_key(|(at, _)| *at);
-    let groups: Vec<(usize, &SegmentReader, usize)> = opened
-        .iter()
-        .flat_map(|(at, reader)| (0..reader.row_groups()).map(move |g| (*at, reader, g)))
-        .collect();
-    each(groups.len(), state, |state, group| {
-        let (file, reader, row_group) = groups[group];
-        let batches = reader.batches(Some(row_group), columns, batch_rows)?;
-        for (batch, rows) in batches.enumerate() {
-            let place = Place {
-                recording: files[file].0,
-                group,
-                batch,
-            };
-            visit(state, place, rows?)?;
-        }
-        Ok(())
-    })
-}
+/// Rows that are held, in chunks of so many at most: as many as a row group has.
+pub(crate) const CHUNK_ROWS: usize = page::ROW_GROUP_ROWS;

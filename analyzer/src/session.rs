@@ -13,7 +13,7 @@ use arrow::array::RecordBatch;
 use datafusion::common::config::ConfigOptions;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SessionState;
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -26,6 +26,7 @@ use whence_schemas::{TABLES, process};
 use crate::catalog::SegmentTable;
 use crate::forest::ProcessTable;
 use crate::functions::Notes;
+use crate::grouping::GroupByNumbers;
 use crate::interrupt::Temporary;
 use crate::recording::Recordings;
 use crate::{Error, Result, functions, store};
@@ -74,7 +75,13 @@ impl Session {
                 source,
             })?;
         let runtime = runtime(Arc::clone(&recordings.memory), spill.path().to_path_buf())?;
-        let context = SessionContext::new_with_config_rt(config(), runtime);
+        let state = SessionStateBuilder::new_with_default_features()
+            .with_config(config())
+            .with_runtime_env(runtime)
+            .with_physical_optimizer_rule(Arc::new(GroupByNumbers::new(Arc::clone(
+                &recordings.memory,
+            ))));
+        let context = SessionContext::new_with_state(state.build());
         let segments = store::of(recordings.all.iter()).map_err(DataFusionError::from)?;
         context.register_object_store(store::url()?.as_ref(), segments);
         for def in TABLES.iter().filter(|def| def.name != process::DEF.name) {

@@ -12,6 +12,7 @@ use whence_schemas::read::{Batches, Texts};
 use whence_schemas::{TableDef, frame, stack, symbol};
 
 use crate::Result;
+use crate::names::Names;
 use crate::recording::{Recording, Recordings};
 use crate::scan;
 
@@ -120,7 +121,7 @@ impl Stacks {
 
     /// All names of functions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.functions.names.iter().map(String::as_str)
+        self.functions.iter()
     }
 
     /// Number of a name, which need not be in any call path.
@@ -161,7 +162,7 @@ impl Stacks {
             let functions = functions.into_iter().map(|(_, f)| f).collect();
             self.by_frame.insert(frame, functions);
         }
-        self.unresolved = vec![false; self.functions.names.len()];
+        self.unresolved = vec![false; self.functions.len()];
         Ok(())
     }
 
@@ -195,7 +196,7 @@ impl Stacks {
 
     fn read_stacks(&mut self, recordings: &Recordings) -> Result<()> {
         let unknown = self.functions.intern("[unknown]");
-        self.unresolved.resize(self.functions.names.len(), true);
+        self.unresolved.resize(self.functions.len(), true);
         let by_frame = &self.by_frame;
         let all: Vec<&Recording> = recordings.all.iter().collect();
         let read = scan::rows(
@@ -277,31 +278,4 @@ fn each(
         }
     }
     Ok(())
-}
-
-/// Distinct names, by number.
-#[derive(Debug, Default)]
-struct Names {
-    names: Vec<String>,
-    by_name: HashMap<String, Function>,
-}
-
-impl Names {
-    fn intern(&mut self, name: &str) -> Function {
-        if let Some(known) = self.by_name.get(name) {
-            return *known;
-        }
-        let function = self.names.len() as Function;
-        self.names.push(name.to_owned());
-        self.by_name.insert(name.to_owned(), function);
-        function
-    }
-
-    fn find(&self, name: &str) -> Option<Function> {
-        self.by_name.get(name).copied()
-    }
-
-    fn name(&self, function: Function) -> &str {
-        self.names.get(function as usize).map_or("", String::as_str)
-    }
 }

@@ -383,3 +383,41 @@ fn the_list_names_every_query() {
         assert!(text.contains(query.name), "{}", query.name);
     }
 }
+
+/// Rows are grouped by numbers of texts where these lie in the file as such; an
+/// expression around a text keeps it from that.
+#[test]
+fn groups_of_texts_are_the_same_as_groups_of_their_values() {
+    let (_dir, recording) = recorded(host());
+    let grouped = |columns: &[&str], table: &str, filter: &str| {
+        let ask = |columns: &[String]| {
+            let columns = columns.join(", ");
+            let sql = format!(
+                "SELECT {columns}, count(*) AS n, count(DISTINCT pid) AS pids, min(ts_ns) AS first
+                 FROM {table} {filter} GROUP BY {columns} ORDER BY {columns}"
+            );
+            rows(&recording, &sql)
+                .iter()
+                .map(|row| row.as_object().unwrap().values().cloned().collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        };
+        let plain: Vec<String> = columns.iter().map(|c| (*c).to_owned()).collect();
+        let values: Vec<String> = columns.iter().map(|c| format!("nullif({c}, '')")).collect();
+        let (numbered, values) = (ask(&plain), ask(&values));
+        assert!(!numbered.is_empty(), "{columns:?}");
+        assert_eq!(numbered, values, "{columns:?} of {table} {filter}");
+    };
+    grouped(&["comm"], "exec", "");
+    grouped(&["parent_comm", "comm"], "exec", "");
+    // A text that is not there, and constants of files.
+    grouped(&["container_id", "comm", "host"], "exec", "");
+    grouped(&["boot_id"], "exec", "WHERE errno = 0");
+    grouped(&["comm"], "exec", "WHERE comm <> 'awk'");
+    grouped(&["filename", "comm"], "exec", "WHERE parent_comm = 'cron'");
+    grouped(&["event", "context", "comm"], "sample", "");
+    let plan = |sql: &str| answer(&recording, &["query", &format!("EXPLAIN {sql}"), "--format", "csv"]);
+    let numbered = plan("SELECT comm, count(*) FROM exec GROUP BY comm");
+    assert!(numbered.contains("number(comm"), "{numbered}");
+    let texts = plan("SELECT comm, min(comm) FROM exec GROUP BY comm");
+    assert!(!texts.contains("number(comm"), "{texts}");
+}

@@ -17,9 +17,10 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
+use parquet::basic::Encoding;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder,
+    ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::Length as _;
@@ -268,6 +269,23 @@ impl SegmentReader {
         bounds(self.def, self.metadata.metadata())
     }
 
+    /// The schema of the file, in which columns that are few texts are numbers into
+    /// the distinct ones, as they lie in it.
+    #[must_use]
+    pub fn schema_of_few(&self) -> SchemaRef {
+        let metadata = self.metadata.metadata();
+        let leaves = metadata.file_metadata().schema_descr().columns();
+        let fields = self.metadata.schema().fields().iter().map(|field| {
+            let is_it = |leaf: &Arc<ColumnDescriptor>| leaf.path().parts() == [field.name().as_str()];
+            let leaf = leaves.iter().position(is_it);
+            match leaf.is_some_and(|leaf| is_few(metadata, leaf)) {
+                true => Arc::new(with_dictionary(field)),
+                false => Arc::clone(field),
+            }
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
     /// Whether it was written for the archive, by `whence compact`.
     #[must_use]
     pub fn is_archived(&self) -> bool {
@@ -297,45 +315,111 @@ impl SegmentReader {
         batch_rows: usize,
     ) -> Result<Batches> {
         let path = &self.path;
+        let Some(row_group) = row_group else {
+            let mask = self.mask(columns);
+            return self.begin(columns, || {
+                let file = path.open().map_err(Error::io("open", &**path))?;
+                ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                    .with_projection(mask)
+                    .with_batch_size(batch_rows)
+                    .build()
+                    .map_err(|e| Error::corrupt(path, e))
+            });
+        };
+        self.begin(columns, || self.group(row_group, columns, batch_rows, None))
+    }
+
+    /// Some rows of one row group, by their place in it, in order; in one batch.
+    ///
+    /// # Errors
+    /// As [`batches`](Self::batches).
+    pub fn chosen(&self, row_group: usize, columns: &[&str], rows: &[u32]) -> Result<RecordBatch> {
+        let all = self.metadata.metadata().row_group(row_group).num_rows();
+        let all = usize::try_from(all).map_err(|e| Error::corrupt(&self.path, e))?;
+        let fewer = || Error::corrupt(&self.path, "a row group has fewer rows than it says");
+        if rows.last().is_some_and(|last| *last as usize >= all) {
+            return Err(fewer());
+        }
+        let ranges = rows.chunk_by(|a, b| a + 1 == *b);
+        let ranges = ranges.filter_map(|run| {
+            let (first, last) = (*run.first()? as usize, *run.last()? as usize);
+            Some(first..last + 1)
+        });
+        let selection = RowSelection::from_consecutive_ranges(ranges, all);
+        let mut batches = self.begin(columns, || {
+            self.group(row_group, columns, rows.len().max(1), Some(selection))
+        })?;
+        match batches.next().transpose()? {
+            Some(batch) if batch.num_rows() == rows.len() => Ok(batch),
+            None if rows.is_empty() => Ok(RecordBatch::new_empty(batches.schema())),
+            _ => Err(fewer()),
+        }
+    }
+
+    fn group(
+        &self,
+        row_group: usize,
+        columns: &[&str],
+        batch_rows: usize,
+        selection: Option<RowSelection>,
+    ) -> Result<ParquetRecordBatchReader> {
+        let (path, mask) = (&self.path, self.mask(columns));
+        let chunks = Chunks::read(path, self.metadata.metadata(), row_group, &mask)?;
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, self.metadata.clone())
+                .with_projection(mask)
+                .with_row_groups(vec![row_group])
+                .with_batch_size(batch_rows);
+        let builder = match selection {
+            Some(selection) => builder.with_row_selection(selection),
+            None => builder,
+        };
+        builder.build().map_err(|e| Error::corrupt(path, e))
+    }
+
+    fn mask(&self, columns: &[&str]) -> ProjectionMask {
+        let fields = self.metadata.schema().fields().iter().enumerate();
+        let wanted = fields.filter(|(_, field)| columns.contains(&field.name().as_str()));
+        let of_file = self.metadata.metadata().file_metadata().schema_descr();
+        ProjectionMask::roots(of_file, wanted.map(|(i, _)| i))
+    }
+
+    fn begin(
+        &self,
+        columns: &[&str],
+        reader: impl FnOnce() -> Result<ParquetRecordBatchReader>,
+    ) -> Result<Batches> {
         let mut schema = schema(self.def, columns)?;
         if self.texts == Texts::Dictionaries {
             let fields = schema.fields().iter();
             let fields: Vec<Field> = fields.map(|field| with_dictionary(field)).collect();
             schema = Arc::new(Schema::new(fields));
         }
-        let metadata = self.metadata.metadata();
-        let fields = self.metadata.schema().fields().iter().enumerate();
-        let wanted = fields.filter(|(_, field)| columns.contains(&field.name().as_str()));
-        let mask = ProjectionMask::roots(
-            metadata.file_metadata().schema_descr(),
-            wanted.map(|(i, _)| i),
-        );
-        let reader = guarded(path, || {
-            let corrupt = |e| Error::corrupt(path, e);
-            let chosen = self.metadata.clone();
-            let Some(row_group) = row_group else {
-                let file = path.open().map_err(Error::io("open", &**path))?;
-                return ParquetRecordBatchReaderBuilder::new_with_metadata(file, chosen)
-                    .with_projection(mask)
-                    .with_batch_size(batch_rows)
-                    .build()
-                    .map_err(corrupt);
-            };
-            let chunks = Chunks::read(path, metadata, row_group, &mask)?;
-            ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, chosen)
-                .with_projection(mask)
-                .with_row_groups(vec![row_group])
-                .with_batch_size(batch_rows)
-                .build()
-                .map_err(corrupt)
-        })?;
         Ok(Batches {
-            path: path.to_path_buf(),
+            path: self.path.to_path_buf(),
             schema,
             rows: self.rows()?,
-            reader: Some(reader),
+            reader: Some(guarded(&self.path, reader)?),
         })
     }
+}
+
+/// Bytes of the distinct values of a column of a row group, compressed, up to which
+/// they are few.
+const FEW_BYTES: i64 = 32 << 10;
+
+/// Whether all values of a column lie as numbers into distinct ones, and these are few.
+fn is_few(metadata: &ParquetMetaData, leaf: usize) -> bool {
+    metadata.row_groups().iter().all(|group| {
+        let column = group.column(leaf);
+        let is_number = column.page_encoding_stats_mask().is_none_or(|pages| {
+            let numbers = [Encoding::RLE_DICTIONARY, Encoding::PLAIN_DICTIONARY];
+            pages.encodings().all(|encoding| numbers.contains(&encoding))
+        });
+        let values = column.dictionary_page_offset();
+        let bytes = values.map(|values| column.data_page_offset().saturating_sub(values));
+        is_number && bytes.is_some_and(|bytes| (0..=FEW_BYTES).contains(&bytes))
+    })
 }
 
 /// The field with a dictionary in the place of text.

@@ -36,11 +36,16 @@ struct Part {
 /// process matches.
 pub fn run(args: &Tree) -> Result<()> {
     let recordings = open(&args.source)?;
-    let columns = Column::ALL.into_iter().filter(|c| *c != Column::Exe);
-    let forests = Forest::load_all_with(&recordings, &columns.collect::<Vec<_>>())?;
+    let used = Column::ALL.into_iter().filter(|c| *c != Column::Exe);
+    let (first, later): (Vec<Column>, Vec<Column>) = used.partition(|c| is_first(args, *c));
+    let mut forests = Forest::load_all_in_parts(&recordings, &first, &later)?;
     let parts = forests
-        .iter()
-        .map(|forest| part(args, &recordings, forest))
+        .iter_mut()
+        .map(|forest| {
+            let part = part(args, &recordings, forest)?;
+            forest.fetch(&later, &part.shown)?;
+            Ok(part)
+        })
         .collect::<Result<Vec<_>>>()?;
     if parts.iter().all(|part| part.is_outside) {
         return Err(negative(&recordings, outside(&recordings)));
@@ -78,6 +83,16 @@ pub fn run(args: &Tree) -> Result<()> {
             .each(|line| answer.line(&line))?;
     }
     answer.finish()
+}
+
+/// Whether a column is read of all processes, to choose those that are shown.
+fn is_first(args: &Tree, column: Column) -> bool {
+    match (&args.pattern, args.pid, &args.at) {
+        // What was alive is little less than all.
+        (_, _, Some(_)) | (None, None, None) => true,
+        (_, Some(_), None) => column == Column::Pid,
+        (Some(_), None, None) => matches!(column, Column::Comm | Column::Cmdline),
+    }
 }
 
 /// A time that no recording covers.

@@ -3,6 +3,7 @@
 mod chains;
 mod execs;
 mod find;
+mod images;
 mod period;
 mod rows;
 mod show;
@@ -31,21 +32,23 @@ pub async fn run(args: &Who) -> Result<()> {
     let pattern = regex(&args.pattern)?;
     let session = session(&args.source, false)?;
     let recordings = &session.recordings;
-    let columns = Column::ALL
-        .into_iter()
-        .filter(|c| *c != Column::ExitCode && *c != Column::ExitSignal);
-    let forests = Forest::load_all_with(recordings, &columns.collect::<Vec<_>>())?;
-    let execs = Execs::load(recordings)?;
-    let find =
-        |pattern: &Regex, by_cmdline| find::find(recordings, &forests, &execs, pattern, by_cmdline);
-    let found = match exact(args)? {
+    let (mut first, mut later) = (find::FIRST.to_vec(), find::LATER.to_vec());
+    if args.cmdline {
+        first.push(Column::Cmdline);
+        later.retain(|column| *column != Column::Cmdline);
+    }
+    let mut forests = Forest::load_all_in_parts(recordings, &first, &later)?;
+    let execs = Execs::load(recordings, args.cmdline)?;
+    let mut find = |pattern: &Regex, by_cmdline| {
+        find::find(recordings, &mut forests, &execs, pattern, by_cmdline)
+    };
+    let mut found = match exact(args)? {
         Some(exact) => find(&exact, false)?,
         None => Found::default(),
     };
-    let found = match found.is_empty() {
-        true => find(&pattern, args.cmdline)?,
-        false => found,
-    };
+    if found.is_empty() {
+        found = find(&pattern, args.cmdline)?;
+    }
     if found.is_empty() {
         return Err(negative(&session.recordings, nothing(args, &forests)));
     }
@@ -59,7 +62,7 @@ pub async fn run(args: &Who) -> Result<()> {
     } else {
         SHOWN
     };
-    let chains = chains::group(&forests, &found, shown);
+    let chains = chains::group(&forests, &mut found, shown);
     let mut answer = Answer::begin(args.output.format, &session.recordings)?;
     if is_human {
         let view = show::View {

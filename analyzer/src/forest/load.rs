@@ -12,36 +12,35 @@ use whence_schemas::derive::{
 };
 use whence_schemas::read::{SegmentReader, Texts};
 use whence_schemas::tree::{self, NONE};
-use whence_schemas::{TableDef, exec, exit, fork, process};
+use whence_schemas::{exec, exit, fork, process};
 
+use super::fetch::Rest;
 use super::{Chunk, Column, Forest};
 use crate::Result;
 use crate::recording::{Boot, Recording, Recordings};
-use crate::{scan, spill};
+use crate::scan::{self, CHUNK_ROWS, Place, Segments};
+use crate::spill;
 
-/// Rows in a chunk, at most: those of a row group.
-const CHUNK_ROWS: usize = 128 * 1024;
 /// Bytes that the links of a node take, and the index of them.
 const LINK_BYTES: usize = 40;
 /// Bytes that a node takes beside that while it is numbered anew or derived.
 const NODE_BYTES: usize = 64;
 
-/// The forest of a boot, with some columns.
-pub(super) fn forest(recordings: &Recordings, boot: &Boot, columns: &[Column]) -> Result<Forest> {
-    let links = [Column::Upid, Column::ParentUpid];
-    let wanted = |column: &&Column| columns.contains(column) || links.contains(column);
-    let wanted: Vec<Column> = Column::ALL.iter().filter(wanted).copied().collect();
-    let names: Vec<&str> = wanted.iter().map(|column| column.name()).collect();
-    if let Some(recording) = complete(recordings, boot) {
-        let memory = recordings.reserve("processes");
-        let rows: u64 = recording.segments_of(&process::DEF).map(|s| s.rows).sum();
-        // Links cannot be spilled, so they come first.
-        memory.try_grow(rows as usize * LINK_BYTES)?;
-        let batches = read(recording, &process::DEF, &names, &memory)?;
-        if let Some(forest) = link(boot, &wanted, batches, memory)? {
-            return Ok(forest);
-        }
+/// The forest of a boot, with the columns `first`; those of `later` can be
+/// [fetched](Forest::fetch) for some nodes, or are there already.
+pub(super) fn forest(
+    recordings: &Recordings,
+    boot: &Boot,
+    first: &[Column],
+    later: &[Column],
+) -> Result<Forest> {
+    if let Some(recording) = complete(recordings, boot)
+        && let Some(forest) = stored(recordings, boot, recording, first, later)?
+    {
+        return Ok(forest);
     }
+    let wanted = with_links(&[first, later]);
+    let names: Vec<&str> = wanted.iter().map(|column| column.name()).collect();
     let of_table = process::DEF.schema();
     let places: Vec<usize> = names
         .iter()
@@ -66,6 +65,50 @@ pub(super) fn forest(recordings: &Recordings, boot: &Boot, columns: &[Column]) -
     Ok(forest.unwrap_or_else(|| empty(boot, recordings)))
 }
 
+/// The columns of these lists and those that links are made of.
+fn with_links(lists: &[&[Column]]) -> Vec<Column> {
+    let is_wanted = |column: &&Column| {
+        matches!(column, Column::Upid | Column::ParentUpid)
+            || lists.iter().any(|list| list.contains(column))
+    };
+    Column::ALL.iter().filter(is_wanted).copied().collect()
+}
+
+/// The forest as it lies in the table of a finished recording; `None` if rows
+/// are not each of another process.
+fn stored(
+    recordings: &Recordings,
+    boot: &Boot,
+    recording: &Recording,
+    first: &[Column],
+    later: &[Column],
+) -> Result<Option<Forest>> {
+    let memory = recordings.reserve("processes");
+    let rows: u64 = recording.segments_of(&process::DEF).map(|s| s.rows).sum();
+    // Links cannot be spilled, so they come first.
+    memory.try_grow(rows as usize * LINK_BYTES)?;
+    let wanted = with_links(&[first]);
+    let names: Vec<&str> = wanted.iter().map(|column| column.name()).collect();
+    let segments = Segments::open(&[recording], &process::DEF, Texts::Dictionaries)?;
+    let (places, batches): (Vec<Place>, Vec<RecordBatch>) =
+        read(&segments, &names, &memory)?.into_iter().unzip();
+    if later.is_empty() {
+        return link(boot, &wanted, batches, memory);
+    }
+    let Some((upid, parents)) = links(&batches) else {
+        return Ok(None);
+    };
+    let Some(links) = in_pre_order(&upid, &parents) else {
+        // Nodes will not be where rows are.
+        drop((batches, memory));
+        let all = with_links(&[first, later]);
+        return stored(recordings, boot, recording, &all, &[]);
+    };
+    let mut forest = linked(boot, &wanted, batches, upid, links, memory);
+    forest.rest = Some(Rest::new(segments, places));
+    Ok(Some(forest))
+}
+
 fn empty(boot: &Boot, recordings: &Recordings) -> Forest {
     Forest {
         boot: boot.clone(),
@@ -77,8 +120,9 @@ fn empty(boot: &Boot, recordings: &Recordings) -> Forest {
         order: Vec::new(),
         chunks: Vec::new(),
         places: [None; Column::ALL.len()],
+        rest: None,
         by_upid: OnceLock::new(),
-        _memory: recordings.reserve("processes"),
+        memory: recordings.reserve("processes"),
     }
 }
 
@@ -133,29 +177,53 @@ fn link(
             numbered.links
         }
     };
+    let mut forest = linked(boot, columns, batches, upid, links, memory);
+    forest.cycles = cycles;
+    Ok(Some(forest))
+}
+
+/// The forest of nodes that are linked.
+fn linked(
+    boot: &Boot,
+    columns: &[Column],
+    batches: Vec<RecordBatch>,
+    upid: Vec<i64>,
+    links: Links,
+    memory: MemoryReservation,
+) -> Forest {
+    // What links are made of is not looked at again.
+    let of_links = [Column::Upid, Column::ParentUpid];
+    let (kept, columns): (Vec<usize>, Vec<Column>) = columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| !of_links.contains(column))
+        .map(|(at, column)| (at, *column))
+        .unzip();
     let mut start = 0;
     let chunks = batches
         .into_iter()
         .map(|batch| {
+            let batch = batch.project(&kept).unwrap_or(batch);
             let chunk = Chunk { start, batch };
             start += chunk.batch.num_rows();
             chunk
         })
         .collect();
     let place = |column: Column| columns.iter().position(|c| *c == column);
-    Ok(Some(Forest {
+    Forest {
         boot: boot.clone(),
-        cycles,
+        cycles: 0,
         parent: links.parent,
         depth: links.depth,
         last: links.last,
-        order: (0..rows as u32).collect(),
+        order: (0..upid.len() as u32).collect(),
         upid,
         chunks,
         places: Column::ALL.map(place),
+        rest: None,
         by_upid: OnceLock::new(),
-        _memory: memory,
-    }))
+        memory,
+    }
 }
 
 /// No parent: upids are not negative.
@@ -325,7 +393,11 @@ pub(super) fn derive_boot(
             memory.try_grow(bytes)?;
             process.push((rows, at_ns));
         }
-        let rows = |def, columns: &[&'static str]| read(recording, def, &only(columns), &memory);
+        let rows = |def, columns: &[&'static str]| {
+            let segments = Segments::open(&[recording], def, Texts::Dictionaries)?;
+            let rows = read(&segments, &only(columns), &memory)?.into_iter();
+            Ok::<_, crate::Error>(rows.map(|(_, batch)| batch).collect::<Vec<_>>())
+        };
         forks.extend(rows(&fork::DEF, FORK_COLUMNS)?);
         execs.extend(rows(&exec::DEF, EXEC_COLUMNS)?);
         exits.extend(rows(&exit::DEF, EXIT_COLUMNS)?);
@@ -352,25 +424,19 @@ pub(super) fn derive_boot(
     })
 }
 
-/// All rows of a table of a recording.
+/// All rows with these columns, in order.
 fn read(
-    recording: &Recording,
-    def: &'static TableDef,
+    segments: &Segments,
     columns: &[&str],
     memory: &MemoryReservation,
-) -> Result<Vec<RecordBatch>> {
-    let read = scan::rows_by(
-        &[recording],
-        def,
-        columns,
-        (Texts::Dictionaries, CHUNK_ROWS),
-        Vec::new,
-        |read, place, batch| {
+) -> Result<Vec<(Place, RecordBatch)>> {
+    let read = segments.rows_by(columns, CHUNK_ROWS, Vec::new, |read, place, batch| {
+        if batch.num_rows() > 0 {
             read.push((place, spill::keep(batch, memory)?));
-            Ok(())
-        },
-    )?;
+        }
+        Ok(())
+    })?;
     let mut read: Vec<_> = read.into_iter().flatten().collect();
     read.sort_unstable_by_key(|(place, _)| *place);
-    Ok(read.into_iter().map(|(_, batch)| batch).collect())
+    Ok(read)
 }

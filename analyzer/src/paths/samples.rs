@@ -6,21 +6,21 @@
 //! than the look-up of a few integers.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, Int64Array, RecordBatch};
+use arrow::array::{Array as _, AsArray as _, Int64Array, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::catalog::Session;
 use datafusion::execution::memory_pool::MemoryReservation;
-use hashbrown::HashMap;
 use smol_str::SmolStr;
-use whence_schemas::read::Texts;
+use whence_schemas::read;
 use whence_schemas::sample;
 
 use super::sums::{HAS_KERNEL, HAS_USER, Key, NUMBERS, Run, Sum, Table, merge};
 use crate::Result;
+use crate::combinations::{Combinations, Texts};
 use crate::recording::{Recording, Recordings};
-use crate::scan::{self, Place};
+use crate::scan;
 
 /// All events of one kind with one stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,9 +113,9 @@ pub async fn aggregate(
         &all,
         &sample::DEF,
         columns,
-        Texts::Dictionaries,
+        read::Texts::Dictionaries,
         || Sums::new(&kinds, recordings.reserve("samples")),
-        |sums, place, batch| sums.add(place, &batch, filter),
+        |sums, _, batch| sums.add(&batch, filter),
     )?;
     let tables = sums.into_iter().map(|sums| Mutex::new(Some(sums.table)));
     let tables: Vec<_> = tables.collect();
@@ -160,52 +160,11 @@ impl Kinds {
     }
 }
 
-/// Combinations of the distinct texts of a row group up to which each has a
-/// place in an array.
-const MOST_PLACES: usize = 1 << 16;
-/// No number of a kind yet.
-const UNKNOWN: u32 = u32::MAX;
-
-/// The numbers of kinds by the keys of a row group's dictionaries.
-#[derive(Debug, Default)]
-struct Seen {
-    place: Option<(usize, usize)>,
-    dictionaries: Vec<ArrayRef>,
-    /// Kinds by their keys as one number, if these are few.
-    few: Vec<u32>,
-    many: HashMap<usize, u32>,
-}
-
-impl Seen {
-    fn new(place: Place, dictionaries: Vec<ArrayRef>) -> Self {
-        let sizes = dictionaries.iter().map(|d| d.len() + 1);
-        let places = sizes.fold(1_usize, usize::saturating_mul);
-        let few = if places <= MOST_PLACES { places } else { 0 };
-        Self {
-            place: Some((place.recording, place.group)),
-            dictionaries,
-            few: vec![UNKNOWN; few],
-            many: HashMap::new(),
-        }
-    }
-
-    fn kind(&mut self, at: usize, number: impl FnOnce() -> u32) -> u32 {
-        match self.few.get_mut(at) {
-            Some(kind) if *kind == UNKNOWN => {
-                *kind = number();
-                *kind
-            }
-            Some(kind) => *kind,
-            None => *self.many.entry(at).or_insert_with(number),
-        }
-    }
-}
-
 /// What one thread has added up.
 struct Sums<'a> {
     table: Table,
     kinds: &'a Mutex<Kinds>,
-    seen: Seen,
+    seen: Option<Combinations>,
     /// Of the batch that is being added.
     rows: Vec<Sum>,
 }
@@ -215,12 +174,12 @@ impl<'a> Sums<'a> {
         Self {
             table: Table::new(memory),
             kinds,
-            seen: Seen::default(),
+            seen: None,
             rows: Vec::new(),
         }
     }
 
-    fn add(&mut self, place: Place, batch: &RecordBatch, filter: &Filter) -> Result<()> {
+    fn add(&mut self, batch: &RecordBatch, filter: &Filter) -> Result<()> {
         let int = |i: usize| batch.column(i).as_primitive::<Int64Type>();
         let (kernel, user, weight) = (int(3), int(4), int(5));
         let pid = filter
@@ -228,7 +187,7 @@ impl<'a> Sums<'a> {
             .map(|pid| (pid, batch.column(6).as_primitive::<Int32Type>()));
         let mut rows = std::mem::take(&mut self.rows);
         rows.clear();
-        self.each_kind(place, batch, |row, kind| {
+        self.each_kind(batch, |row, kind| {
             if pid.is_some_and(|(pid, of)| of.is_null(row) || of.value(row) != pid) {
                 return;
             }
@@ -247,44 +206,23 @@ impl<'a> Sums<'a> {
                 },
                 samples: 1,
             });
-        });
+        })?;
         self.table.add(&rows)?;
         self.rows = rows;
         Ok(())
     }
 
     /// Gives each row with its kind.
-    fn each_kind(&mut self, place: Place, batch: &RecordBatch, mut visit: impl FnMut(usize, u32)) {
-        let texts: [_; 3] = std::array::from_fn(|i| batch.column(i).as_dictionary::<Int32Type>());
-        let seen = &mut self.seen;
-        let known = seen.dictionaries.iter().zip(&texts);
-        let is_known = known.fold(true, |all, (a, b)| all && Arc::ptr_eq(a, b.values()));
-        // Keys mean the same as long as the dictionaries are the same.
-        if seen.place != Some((place.recording, place.group)) || !is_known {
-            *seen = Seen::new(
-                place,
-                texts.iter().map(|t| Arc::clone(t.values())).collect(),
-            );
-        }
-        let sizes = texts.map(|text| text.values().len() + 1);
-        // 0 is no text.
-        let key = |text: usize, row: usize| match texts[text].keys().is_valid(row) {
-            true => texts[text].keys().value(row) as usize + 1,
-            false => 0,
+    fn each_kind(&mut self, batch: &RecordBatch, visit: impl FnMut(usize, u32)) -> Result<()> {
+        let texts: [&Texts; 3] = std::array::from_fn(|i| batch.column(i).as_dictionary());
+        let seen = self.seen.take().filter(|seen| seen.is_of(&texts));
+        let seen = self.seen.insert(seen.unwrap_or_else(|| Combinations::new(&texts)));
+        let number = |texts: &[Option<&str>]| {
+            let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+            let text = |at: usize| texts[at].unwrap_or_default();
+            Ok(kinds.number([text(0), text(1), text(2)]))
         };
-        let text = |text: usize, key: usize| match key.checked_sub(1) {
-            Some(key) => texts[text].values().as_string::<i32>().value(key),
-            None => "",
-        };
-        for row in 0..batch.num_rows() {
-            let keys = [key(0, row), key(1, row), key(2, row)];
-            let at = (keys[0] * sizes[1] + keys[1]) * sizes[2] + keys[2];
-            let kind = seen.kind(at, || {
-                let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-                kinds.number([text(0, keys[0]), text(1, keys[1]), text(2, keys[2])])
-            });
-            visit(row, kind);
-        }
+        seen.each(&texts, number, visit)
     }
 }
 

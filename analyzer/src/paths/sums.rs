@@ -1,10 +1,11 @@
 //! Sums by key, in a table that is built for many distinct keys.
 //!
 //! A table of millions of sums is larger than the caches of a CPU, and each
-//! look-up waits for memory. So keys come in blocks: all places of a block are
-//! touched first, which the CPU does at once, and looked up then. What does not
-//! fit in memory is written in order to a temporary file, as a run; in the end,
-//! runs are merged kind by kind.
+//! look-up waits for memory. Most samples have one of few keys, so these have
+//! places in a small table before it. The others come to the large one in blocks:
+//! all places of a block are touched first, which the CPU does at once, and looked
+//! up then. What does not fit in memory is written in order to a temporary file, as
+//! a run; in the end, runs are merged kind by kind.
 
 use std::hash::BuildHasher as _;
 use std::hint::black_box;
@@ -18,6 +19,10 @@ use crate::spill::Spill;
 
 /// Keys that are looked up together.
 const BLOCK: usize = 64;
+/// Places for keys that come often: they fit in the second cache of a CPU.
+const OFTEN_SLOTS: usize = 1 << 14;
+/// Times that a key must be missed more often than met to lose its place, at most.
+const MOST_LIVES: u8 = 15;
 /// Sums that a table begins with.
 const LEAST_SLOTS: usize = 4096;
 /// Times its size that must be free for a result to stay in memory.
@@ -102,8 +107,47 @@ impl Sum {
 /// Sums in order of their keys.
 pub(super) type Run = ScalarBuffer<i64>;
 
+/// Sums of keys that come often, each in the one place that it may have.
+struct Often {
+    slots: Vec<Sum>,
+    /// Of the key in each place.
+    lives: Vec<u8>,
+}
+
+impl Often {
+    fn new() -> Self {
+        Self {
+            slots: vec![Sum::default(); OFTEN_SLOTS],
+            lives: vec![0; OFTEN_SLOTS],
+        }
+    }
+
+    /// Adds a sum, or gives back what has no place: this one, or the one that was
+    /// there.
+    fn add(&mut self, hash: u64, sum: &Sum) -> Option<Sum> {
+        // The large table uses the low bits.
+        let place = (hash >> 40) as usize % OFTEN_SLOTS;
+        let (slot, lives) = (&mut self.slots[place], &mut self.lives[place]);
+        if slot.samples != 0 && slot.key == sum.key {
+            slot.add(sum);
+            *lives = (*lives + 1).min(MOST_LIVES);
+            return None;
+        }
+        if *lives > 0 {
+            *lives -= 1;
+            return Some(*sum);
+        }
+        *lives = 1;
+        let before = std::mem::replace(slot, *sum);
+        (before.samples != 0).then_some(before)
+    }
+}
+
 /// Sums by their key.
 pub(super) struct Table {
+    often: Often,
+    /// What waits for the next block.
+    block: Vec<Sum>,
     slots: Vec<Sum>,
     len: usize,
     hasher: DefaultHashBuilder,
@@ -114,6 +158,8 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn new(memory: MemoryReservation) -> Self {
         Self {
+            often: Often::new(),
+            block: Vec::with_capacity(BLOCK),
             slots: Vec::new(),
             len: 0,
             hasher: DefaultHashBuilder::default(),
@@ -124,22 +170,39 @@ impl Table {
 
     /// Adds sums, each of at least one sample.
     pub(super) fn add(&mut self, sums: &[Sum]) -> Result<()> {
-        let mut places = [0; BLOCK];
-        for block in sums.chunks(BLOCK) {
-            // At most two of three places are taken.
-            if (self.len + block.len()) * 3 > self.slots.len() * 2 {
-                self.grow()?;
-            }
-            let mask = self.slots.len() - 1;
-            for (place, sum) in places.iter_mut().zip(block) {
-                *place = self.hasher.hash_one(sum.key) as usize & mask;
-            }
-            let touched = places.iter().take(block.len());
-            black_box(touched.fold(0, |all, place| all ^ self.slots[*place].samples));
-            for (place, sum) in places.iter().zip(block) {
-                self.put(*place, sum);
+        for sum in sums {
+            let hash = self.hasher.hash_one(sum.key);
+            if let Some(seldom) = self.often.add(hash, sum) {
+                self.block.push(seldom);
+                if self.block.len() == BLOCK {
+                    self.add_block()?;
+                }
             }
         }
+        Ok(())
+    }
+
+    fn add_block(&mut self) -> Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        // At most two of three places are taken.
+        if (self.len + self.block.len()) * 3 > self.slots.len() * 2 {
+            self.grow()?;
+        }
+        let mask = self.slots.len() - 1;
+        let mut places = [0; BLOCK];
+        for (place, sum) in places.iter_mut().zip(&self.block) {
+            *place = self.hasher.hash_one(sum.key) as usize & mask;
+        }
+        let touched = places.iter().take(self.block.len());
+        black_box(touched.fold(0, |all, place| all ^ self.slots[*place].samples));
+        let mut block = std::mem::take(&mut self.block);
+        for (place, sum) in places.iter().zip(&block) {
+            self.put(*place, sum);
+        }
+        block.clear();
+        self.block = block;
         Ok(())
     }
 
@@ -205,6 +268,15 @@ impl Table {
 
     /// All sums, as runs, and the memory that they take.
     pub(super) fn into_runs(mut self) -> Result<(Vec<Run>, MemoryReservation)> {
+        let often = std::mem::take(&mut self.often.slots);
+        for sum in often.iter().filter(|sum| sum.samples != 0) {
+            self.block.push(*sum);
+            if self.block.len() == BLOCK {
+                self.add_block()?;
+            }
+        }
+        drop(often);
+        self.add_block()?;
         let bytes = self.len * NUMBERS * size_of::<i64>();
         if self.memory.try_grow(bytes).is_err() {
             self.write()?;

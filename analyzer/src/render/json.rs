@@ -7,7 +7,12 @@ use arrow::json::writer::LineDelimited;
 use whence_schemas::quote::printable;
 
 use super::rows::Out;
-use crate::{Error, Result};
+use crate::{Error, Result, scan};
+
+/// Rows that one thread makes text of at a time.
+const PART_ROWS: usize = 8 * 1024;
+/// Parts that are held until they are written.
+const PARTS: usize = 8;
 
 pub(super) struct Json<'a> {
     out: Out<'a>,
@@ -20,16 +25,35 @@ impl<'a> Json<'a> {
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let mut lines = Vec::new();
-        let builder = WriterBuilder::new().with_explicit_nulls(true);
-        let mut writer = builder.build::<_, LineDelimited>(&mut lines);
-        writer.write(batch)?;
-        writer.finish()?;
-        drop(writer);
-        for line in String::from_utf8_lossy(&lines).lines() {
-            let before = if self.rows == 0 { "[\n" } else { ",\n" };
+        let starts: Vec<usize> = (0..batch.num_rows()).step_by(PART_ROWS).collect();
+        for starts in starts.chunks(PARTS) {
+            let parts = scan::each(starts.len(), Vec::new, |parts, at| {
+                let rows = PART_ROWS.min(batch.num_rows() - starts[at]);
+                parts.push((at, lines(&batch.slice(starts[at], rows))?));
+                Ok(())
+            })?;
+            let mut parts: Vec<_> = parts.into_iter().flatten().collect();
+            parts.sort_unstable_by_key(|(at, _)| *at);
+            for (_, lines) in parts {
+                self.write_lines(&lines).map_err(Error::output)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_lines(&mut self, lines: &[u8]) -> std::io::Result<()> {
+        let is_plain = lines.iter().all(|b| (b' '..0x7f).contains(b) || *b == b'\n');
+        for line in lines.split_inclusive(|b| *b == b'\n') {
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let before: &[u8] = if self.rows == 0 { b"[\n" } else { b",\n" };
             self.rows += 1;
-            write!(self.out, "{before}{}", escaped(line)).map_err(Error::output)?;
+            self.out.write_all(before)?;
+            if is_plain {
+                self.out.write_all(line)?;
+            } else {
+                let line = String::from_utf8_lossy(line);
+                self.out.write_all(escaped(&line).as_bytes())?;
+            }
         }
         Ok(())
     }
@@ -44,6 +68,17 @@ impl<'a> Json<'a> {
             .and_then(|()| self.out.flush())
             .map_err(Error::output)
     }
+}
+
+/// A line for each row.
+fn lines(batch: &RecordBatch) -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    let builder = WriterBuilder::new().with_explicit_nulls(true);
+    let mut writer = builder.build::<_, LineDelimited>(&mut lines);
+    writer.write(batch)?;
+    writer.finish()?;
+    drop(writer);
+    Ok(lines)
 }
 
 /// JSON must escape only the first 32 control characters; others act on a

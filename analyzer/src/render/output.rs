@@ -11,6 +11,9 @@ use crate::interrupt::Meaning;
 /// colours, and cuts no lines off for good.
 const LESS: &str = "FRSX";
 
+/// Bytes that are written at once.
+const BUFFER_BYTES: usize = 128 << 10;
+
 /// Where an answer goes.
 #[expect(missing_debug_implementations, reason = "holds a writer")]
 pub struct Output(State);
@@ -36,7 +39,7 @@ impl Output {
     /// Written as it comes.
     #[must_use]
     pub fn direct() -> Self {
-        Self(State::Direct(BufWriter::new(io::stdout())))
+        Self(direct())
     }
 
     /// Through a pager if it is longer than the screen, and a person looks at
@@ -62,8 +65,7 @@ impl Output {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        let direct = State::Direct(BufWriter::new(io::stdout()));
-        match std::mem::replace(&mut self.0, direct) {
+        match std::mem::replace(&mut self.0, direct()) {
             State::Direct(mut out) => out.flush(),
             State::Held { bytes, .. } => {
                 let mut out = io::stdout().lock();
@@ -77,6 +79,10 @@ impl Output {
             }
         }
     }
+}
+
+fn direct() -> State {
+    State::Direct(BufWriter::with_capacity(BUFFER_BYTES, io::stdout()))
 }
 
 impl Drop for Output {
@@ -96,7 +102,7 @@ impl Write for Output {
                     let bytes = std::mem::take(bytes);
                     let mut next = match Pager::start() {
                         Some(pager) => State::Paged(pager),
-                        None => State::Direct(BufWriter::new(io::stdout())),
+                        None => direct(),
                     };
                     match &mut next {
                         State::Paged(pager) => pager.write_all(&bytes)?,

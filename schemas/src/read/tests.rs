@@ -218,3 +218,43 @@ fn row_groups_read_apart_with_dictionaries_are_the_whole() {
     assert_eq!(texts, expected.collect::<Vec<_>>());
     assert_eq!(texts.len(), 300);
 }
+
+#[test]
+fn some_rows_of_a_row_group_are_those_that_were_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let upids: Vec<i64> = (1_000..1_500).collect();
+    let segment = write_segment(dir.path(), 1, &upids);
+    let path = dir.path().join(&segment.file);
+    let reader = SegmentReader::open(path.as_path(), &fork::DEF, Texts::Dictionaries).unwrap();
+    let chosen = |rows: &[u32]| reader.chosen(0, &["comm", "child_upid"], rows);
+    let rows = [0, 1, 2, 7, 255, 498, 499];
+    let batch = chosen(&rows).unwrap();
+    assert_eq!(self::upids(&[batch]), rows.map(|row| i64::from(row) + 1_000));
+    assert_eq!(chosen(&[]).unwrap().num_rows(), 0);
+    chosen(&[499, 500]).unwrap_err();
+}
+
+#[test]
+fn columns_of_few_texts_are_told_from_those_of_many() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("exec")).unwrap();
+    let mut rows = crate::exec::Builder::default();
+    for i in 0..10_000 {
+        rows.push(crate::exec::Row {
+            comm: ["sh", "awk"][i % 2],
+            cmdline: &i.to_string(),
+            ..crate::exec::Row::default()
+        });
+    }
+    let batch = rows.finish("boot").unwrap();
+    let segment = segment::write(dir.path(), &crate::exec::DEF, 1, &[batch]).unwrap();
+    let path = dir.path().join(&segment.file);
+    let reader = SegmentReader::open(path.as_path(), &crate::exec::DEF, Texts::Values).unwrap();
+    let schema = reader.schema_of_few();
+    let is_numbered = |name: &str| {
+        let field = schema.field_with_name(name).unwrap();
+        matches!(field.data_type(), DataType::Dictionary(_, _))
+    };
+    assert!(is_numbered("comm") && is_numbered("boot_id"));
+    assert!(!is_numbered("cmdline") && !is_numbered("ts_ns"));
+}

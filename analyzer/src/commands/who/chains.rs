@@ -5,22 +5,24 @@
 //! interned from the root down, so each process is looked at once, however many
 //! runs hang below it and however deep it is.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use super::find::{Caller, Found, Run};
 use super::period::{Period, period};
 use crate::forest::Forest;
+use crate::names::Names;
 
 /// No link.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// One link of chains: a program, and the link above it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// One link of chains: a program, and the link above it. Texts are numbers in
+/// [`Found::names`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     parent: u32,
     forest: usize,
-    comm: String,
-    cmdline: Option<String>,
+    comm: u32,
+    cmdline: Option<u32>,
     form: Form,
 }
 
@@ -96,12 +98,18 @@ pub(super) struct Chain {
 /// Groups all runs, the most frequent chain first. What only describes a chain
 /// is there for the first `described`: a chain may be as long as there are
 /// processes, and there may be as many.
-pub(super) fn group(forests: &[Forest], found: &Found, described: usize) -> Vec<Chain> {
+pub(super) fn group(forests: &[Forest], found: &mut Found, described: usize) -> Vec<Chain> {
     let mut links = Links::default();
     let mut groups: HashMap<u32, Vec<&Run>> = HashMap::new();
     let mut order = Vec::new();
-    for run in &found.runs {
-        let link = links.above(forests, found, run);
+    let mut names = std::mem::take(&mut found.names);
+    let of_runs: Vec<u32> = found
+        .runs
+        .iter()
+        .map(|run| links.above(forests, found, &mut names, run))
+        .collect();
+    found.names = names;
+    for (run, link) in found.runs.iter().zip(of_runs) {
         let group = groups.entry(link).or_insert_with(|| {
             order.push(link);
             Vec::new()
@@ -119,7 +127,7 @@ pub(super) fn group(forests: &[Forest], found: &Found, described: usize) -> Vec<
     let states = links.states();
     for (link, chain) in chains.iter_mut().take(described) {
         if let Some(runs) = groups.get(link) {
-            describe(chain, forests, &links, &states, *link, runs);
+            describe(chain, forests, found, (&links, &states), *link, runs);
         }
     }
     chains.into_iter().map(|(_, chain)| chain).collect()
@@ -138,26 +146,29 @@ struct Links {
 impl Links {
     /// The link right above a run: what its process ran before, else its
     /// parent.
-    fn above(&mut self, forests: &[Forest], found: &Found, run: &Run) -> u32 {
-        let images = images(found, run.forest, run.node);
+    fn above(
+        &mut self,
+        forests: &[Forest],
+        found: &Found,
+        names: &mut Names,
+        run: &Run,
+    ) -> u32 {
+        let images = found.images.of(run.forest, run.node);
         let earlier = images.partition_point(|image| image.ts_ns < run.ts_ns);
         let forest = &forests[run.forest];
         let mut link = match forest.parent(run.node) {
-            Some(parent) => self.of(
-                forests,
-                found,
-                run.forest,
-                parent,
-                forest.start_ns(run.node),
-            ),
+            Some(parent) => {
+                let at_ns = forest.start_ns(run.node);
+                self.of(forest, found, names, run.forest, parent, at_ns)
+            }
             None => NONE,
         };
         for image in &images[..earlier] {
             link = self.intern(Key {
                 parent: link,
                 forest: run.forest,
-                comm: image.comm.clone(),
-                cmdline: Some(image.cmdline.clone()),
+                comm: image.comm,
+                cmdline: Some(image.cmdline),
                 form: Form::Before,
             });
         }
@@ -167,9 +178,10 @@ impl Links {
     /// The link of a process as it was at a moment.
     fn of(
         &mut self,
-        forests: &[Forest],
+        forest: &Forest,
         found: &Found,
-        forest: usize,
+        names: &mut Names,
+        at_forest: usize,
         node: u32,
         at_ns: i64,
     ) -> u32 {
@@ -178,18 +190,20 @@ impl Links {
         let (mut at, mut when) = (Some(node), at_ns);
         let mut link = NONE;
         while let Some(node) = at {
-            let executed = images(found, forest, node).partition_point(|i| i.ts_ns <= when);
-            if let Some(known) = self.of_process.get(&(forest, node, executed)) {
+            let images = found.images.of(at_forest, node);
+            let executed = images.partition_point(|i| i.ts_ns <= when);
+            if let Some(known) = self.of_process.get(&(at_forest, node, executed)) {
                 link = *known;
                 break;
             }
             todo.push((node, executed));
-            when = forests[forest].start_ns(node);
-            at = forests[forest].parent(node);
+            when = forest.start_ns(node);
+            at = forest.parent(node);
         }
         for (node, executed) in todo.into_iter().rev() {
-            link = self.link(&forests[forest], found, forest, node, executed, link);
-            self.of_process.insert((forest, node, executed), link);
+            let state = (at_forest, node, executed);
+            link = self.link(forest, found, names, state, link);
+            self.of_process.insert(state, link);
         }
         link
     }
@@ -198,23 +212,22 @@ impl Links {
         &mut self,
         forest: &Forest,
         found: &Found,
-        at: usize,
-        node: u32,
-        executed: usize,
+        names: &mut Names,
+        (at, node, executed): (usize, u32, usize),
         parent: u32,
     ) -> u32 {
-        let images = images(found, at, node);
+        let images = found.images.of(at, node);
         let own = executed.checked_sub(1).and_then(|last| images.get(last));
         let above = self.keys.get(parent as usize);
         let (comm, cmdline) = match (own, above) {
-            (Some(image), _) => (image.comm.clone(), Some(image.cmdline.clone())),
+            (Some(image), _) => (image.comm, Some(image.cmdline)),
             // It executed something only later: until then it was a copy.
             (None, Some(above)) if !images.is_empty() && forest.source(node) == "fork" => {
-                (above.comm.clone(), above.cmdline.clone())
+                (above.comm, above.cmdline)
             }
             _ => (
-                forest.comm(node).to_owned(),
-                forest.cmdline(node).map(str::to_owned),
+                names.intern(forest.comm(node)),
+                forest.cmdline(node).map(|line| names.intern(line)),
             ),
         };
         let same = above.is_some_and(|above| above.comm == comm && above.cmdline == cmdline);
@@ -244,7 +257,7 @@ impl Links {
             return *known;
         }
         let link = self.keys.len() as u32;
-        self.keys.push(key.clone());
+        self.keys.push(key);
         self.by_key.insert(key, link);
         link
     }
@@ -267,10 +280,6 @@ impl Links {
         links.reverse();
         links
     }
-}
-
-fn images(found: &Found, forest: usize, node: u32) -> &[super::find::Image] {
-    found.images.get(&(forest, node)).map_or(&[], Vec::as_slice)
 }
 
 /// A chain of runs, counted only.
@@ -306,12 +315,13 @@ fn recorded(runs: &[&Run]) -> Vec<i64> {
 fn describe(
     chain: &mut Chain,
     forests: &[Forest],
-    links: &Links,
-    states: &HashMap<(usize, u32), Vec<u32>>,
+    found: &Found,
+    (links, states): (&Links, &HashMap<(usize, u32), Vec<u32>>),
     link: u32,
     runs: &[&Run],
 ) {
     let forest = &forests[chain.forest];
+    let text = |number: u32| found.names.name(number).to_owned();
     let nodes: HashSet<u32> = runs.iter().map(|run| run.node).collect();
     let processes = processes(forest, states, chain.forest, runs);
     let run_nodes = nodes.len();
@@ -323,8 +333,8 @@ fn describe(
             None => (vec![runs[0].node], run_nodes),
         };
         Link {
-            comm: key.comm.clone(),
-            cmdline: key.cmdline.clone(),
+            comm: text(key.comm),
+            cmdline: key.cmdline.map(text),
             form: key.form,
             nodes,
             processes: count,
@@ -333,11 +343,15 @@ fn describe(
     let up = std::iter::once(runs[0].node).chain(forest.ancestors(runs[0].node));
     chain.root = up.last().unwrap_or(runs[0].node);
     chain.links = links.down_to(link).into_iter().map(as_link).collect();
-    chain.comms = by_count(runs.iter().map(|run| run.comm.as_str()))
+    let named = |counts: HashMap<u32, usize>| {
+        let counts = counts.into_iter();
+        by_count(counts.map(|(number, n)| (found.names.name(number), n)))
+    };
+    chain.comms = named(counts(runs.iter().map(|run| run.comm)))
         .into_iter()
         .map(|(comm, n)| (comm.to_owned(), n))
         .collect();
-    chain.examples = by_count(runs.iter().map(|run| run.cmdline.as_str()))
+    chain.examples = named(counts(runs.iter().map(|run| run.cmdline)))
         .into_iter()
         .map(|(cmdline, runs)| Example {
             cmdline: cmdline.to_owned(),
@@ -346,7 +360,7 @@ fn describe(
         .collect();
     chain.period = period(&recorded(runs));
     let ran = runs.iter().filter(|run| !run.before);
-    chain.callers = by_count(ran.filter_map(|run| run.stack));
+    chain.callers = by_count(counts(ran.filter_map(|run| run.stack)).into_iter());
 }
 
 /// Processes of a link that are remembered one by one.
@@ -377,13 +391,18 @@ fn processes(
     counted
 }
 
-/// Distinct values with their number, the most frequent first.
-fn by_count<T: Ord + std::hash::Hash + Copy>(values: impl Iterator<Item = T>) -> Vec<(T, usize)> {
-    let mut counts: HashMap<T, usize> = HashMap::new();
+/// Distinct values with their number.
+fn counts<T: Eq + std::hash::Hash>(values: impl Iterator<Item = T>) -> HashMap<T, usize> {
+    let mut counts = HashMap::new();
     for value in values {
         *counts.entry(value).or_default() += 1;
     }
-    let mut counts: Vec<(T, usize)> = counts.into_iter().collect();
-    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    counts
+}
+
+/// The most frequent first.
+fn by_count<T: Ord>(counts: impl Iterator<Item = (T, usize)>) -> Vec<(T, usize)> {
+    let mut counts: Vec<(T, usize)> = counts.collect();
+    counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     counts
 }

@@ -1,67 +1,72 @@
-//! All execs of recordings as columns in memory, with their text as numbers into
-//! distinct values: a pattern is tried on each text once, not on each row.
+//! Execs of recordings: by which they are chosen as columns in memory, with their
+//! text as numbers into distinct values, so that a pattern is tried on each text
+//! once and not on each row. What else an answer says of an exec is read for those
+//! that are chosen.
 
 use arrow::array::{Array as _, ArrowPrimitiveType, AsArray as _, BooleanArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::execution::memory_pool::MemoryReservation;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 use regex::Regex;
 use whence_schemas::exec;
 use whence_schemas::read::Texts;
 
-use super::find::{Image, basename};
+use super::find::basename;
 use crate::Result;
-use crate::forest::Forest;
+use crate::names::Names;
 use crate::recording::{Recording, Recordings};
-use crate::scan::{self, Place};
+use crate::scan::{self, CHUNK_ROWS, Place, Segments};
 use crate::spill;
 
-/// Columns that are read; the constants below are their places.
-const COLUMNS: [&str; 9] = [
-    "upid",
-    "ts_ns",
-    "user_stack_id",
-    "exec_seq",
-    "errno",
-    "comm",
-    "exe",
-    "filename",
-    "cmdline",
-];
+/// Columns that are read of all; the constants below are their places. The last
+/// one only if it is matched.
+const COLUMNS: [&str; 6] = ["upid", "errno", "comm", "exe", "filename", "cmdline"];
 const UPID: usize = 0;
-const TS_NS: usize = 1;
+const ERRNO: usize = 1;
+const COMM: usize = 2;
+const EXE: usize = 3;
+const FILENAME: usize = 4;
+const CMDLINE: usize = 5;
+
+/// Columns that are read of the chosen ones, likewise.
+const REST: [&str; 5] = ["ts_ns", "exec_seq", "user_stack_id", "comm", "cmdline"];
+const TS_NS: usize = 0;
+const SEQ: usize = 1;
 const STACK: usize = 2;
-const SEQ: usize = 3;
-const ERRNO: usize = 4;
-const COMM: usize = 5;
-const EXE: usize = 6;
-const FILENAME: usize = 7;
-const CMDLINE: usize = 8;
+const REST_COMM: usize = 3;
+const REST_CMDLINE: usize = 4;
 
-/// Rows in a chunk, at most: those of a row group.
-const CHUNK_ROWS: usize = 128 * 1024;
-
-/// Chunk and row of an exec.
-pub(super) type Row = (u32, u32);
-
-/// An exec.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Exec {
-    pub(super) row: Row,
+/// An exec that was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Chosen {
+    chunk: u32,
+    row: u32,
     /// Index of its boot's forest.
     pub(super) forest: usize,
     pub(super) upid: i64,
+    pub(super) errno: i32,
+}
+
+/// An exec. Texts are numbers in [`Names`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exec {
+    pub(super) of: Chosen,
     pub(super) ts_ns: i64,
     pub(super) seq: Option<i32>,
-    pub(super) errno: i32,
     pub(super) stack: Option<i64>,
+    pub(super) comm: u32,
+    pub(super) cmdline: u32,
 }
+
+/// Upids by the index of their boot's forest.
+pub(super) type Upids = Vec<HashSet<i64>>;
 
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Execs {
+    segments: Segments,
     chunks: Vec<Chunk>,
-    _memory: MemoryReservation,
+    memory: MemoryReservation,
 }
 
 #[derive(Debug)]
@@ -72,39 +77,35 @@ struct Chunk {
 }
 
 impl Execs {
-    /// Reads them.
-    pub(super) fn load(recordings: &Recordings) -> Result<Self> {
+    /// Reads by what they are chosen.
+    pub(super) fn load(recordings: &Recordings, by_cmdline: bool) -> Result<Self> {
         let memory = recordings.reserve("execs");
         let forest_of = recordings.boot_numbers();
         let all: Vec<&Recording> = recordings.all.iter().collect();
-        let chunks = scan::rows_by(
-            &all,
-            &exec::DEF,
-            &COLUMNS,
-            (Texts::Dictionaries, CHUNK_ROWS),
-            Vec::new,
-            |chunks, place, batch| {
-                chunks.push(Chunk {
-                    place,
-                    forest: forest_of[place.recording],
-                    batch: spill::keep(batch, &memory)?,
-                });
-                Ok(())
-            },
-        )?;
+        let segments = Segments::open(&all, &exec::DEF, Texts::Dictionaries)?;
+        let columns = if by_cmdline { &COLUMNS[..] } else { &COLUMNS[..CMDLINE] };
+        let chunks = segments.rows_by(columns, CHUNK_ROWS, Vec::new, |chunks, place, batch| {
+            chunks.push(Chunk {
+                place,
+                forest: forest_of[place.recording],
+                batch: spill::keep(batch, &memory)?,
+            });
+            Ok(())
+        })?;
         let mut chunks: Vec<Chunk> = chunks.into_iter().flatten().collect();
         chunks.sort_unstable_by_key(|chunk| chunk.place);
         Ok(Self {
+            segments,
             chunks,
-            _memory: memory,
+            memory,
         })
     }
 
     /// Those that match: on the name of the program, as the kernel shortens it
     /// and in full, or on the command line. A failed exec has only the name that
     /// was asked for.
-    pub(super) fn matching(&self, pattern: &Regex, by_cmdline: bool) -> Result<Vec<Exec>> {
-        self.each(|chunk, found| {
+    pub(super) fn matching(&self, pattern: &Regex, by_cmdline: bool) -> Result<Vec<Chosen>> {
+        self.choose(|chunk, found| {
             let matches = |column, name: fn(&str) -> &str| {
                 chunk.matches(column, |text| pattern.is_match(name(text)))
             };
@@ -121,129 +122,111 @@ impl Execs {
                 };
                 any.value(*row) || ran.as_ref().is_some_and(of_ran)
             };
-            let rows = (0..chunk.batch.num_rows()).filter(is_match);
-            found.extend(rows.map(|row| (row, ())));
+            found.extend((0..chunk.batch.num_rows()).filter(is_match));
         })
-        .map(|found| found.into_iter().map(|(exec, ())| exec).collect())
     }
 
-    /// Those of failed ones that were steps of a search along `PATH`: the process
-    /// then executed the same arguments from another folder.
-    pub(super) fn steps<'a>(&self, failed: impl Iterator<Item = &'a Exec>) -> Result<HashSet<Row>> {
-        let mut missed: HashMap<(usize, i64), Vec<&Exec>> = HashMap::new();
-        for exec in failed.filter(|exec| exec.errno == libc::ENOENT) {
-            let of = (exec.forest, exec.upid);
-            missed.entry(of).or_default().push(exec);
-        }
-        if missed.is_empty() {
-            return Ok(HashSet::new());
-        }
-        let steps = self.each(|chunk, steps| {
-            for (row, upid) in chunk.succeeded() {
-                let missed = missed.get(&(chunk.forest, upid)).into_iter().flatten();
-                let (ts_ns, cmdline) = (
-                    chunk.value::<Int64Type>(TS_NS, row),
-                    chunk.text(CMDLINE, row),
-                );
-                let before = missed
-                    .filter(|miss| Some(miss.ts_ns) < ts_ns && self.cmdline(miss.row) == cmdline);
-                steps.extend(before.map(|miss| (row, miss.row)));
+    /// Those of some processes that succeeded.
+    pub(super) fn of(&self, processes: &Upids) -> Result<Vec<Chosen>> {
+        self.choose(|chunk, found| {
+            let processes = &processes[chunk.forest];
+            if processes.is_empty() {
+                return;
             }
-        })?;
-        Ok(steps.into_iter().map(|(_, step)| step).collect())
+            let upids = chunk.batch.column(UPID).as_primitive::<Int64Type>();
+            let is_of = |row: &usize| {
+                processes.contains(&upids.value(*row)) && chunk.errno(*row) == 0
+            };
+            found.extend((0..chunk.batch.num_rows()).filter(is_of));
+        })
     }
 
-    /// What some processes executed, in order of time, by forest and node.
-    pub(super) fn images(
-        &self,
-        forests: &[Forest],
-        wanted: &HashMap<(usize, i64), u32>,
-    ) -> Result<HashMap<(usize, u32), Vec<Image>>> {
-        debug_assert!(wanted.keys().all(|(forest, _)| *forest < forests.len()));
-        let found = self.each(|chunk, found| {
-            found.extend(chunk.succeeded().filter_map(|(row, upid)| {
-                let node = wanted.get(&(chunk.forest, upid))?;
-                Some((row, *node))
-            }));
-        })?;
-        let mut images: HashMap<(usize, u32), Vec<Image>> = HashMap::new();
-        for (exec, node) in found {
-            images.entry((exec.forest, node)).or_default().push(Image {
-                ts_ns: exec.ts_ns,
-                comm: self.comm(exec.row).to_owned(),
-                cmdline: self.cmdline(exec.row).to_owned(),
-            });
-        }
-        for images in images.values_mut() {
-            images.sort_by_key(|image| image.ts_ns);
-        }
-        Ok(images)
-    }
-
-    /// Name of the program.
-    pub(super) fn comm(&self, row: Row) -> &str {
-        self.chunks[row.0 as usize].text(COMM, row.1 as usize)
-    }
-
-    /// Its command line.
-    pub(super) fn cmdline(&self, row: Row) -> &str {
-        self.chunks[row.0 as usize].text(CMDLINE, row.1 as usize)
-    }
-
-    /// Lets a function choose rows of each chunk, with a value for each, and
-    /// gives them in order. Rows that lack an identity or a time are left out.
-    fn each<T: Send + Copy>(
-        &self,
-        choose: impl Fn(&Chunk, &mut Vec<(usize, T)>) + Sync,
-    ) -> Result<Vec<(Exec, T)>> {
+    /// Lets a function choose rows of each chunk, and gives them in order. Rows
+    /// that lack an identity are left out.
+    fn choose(&self, choose: impl Fn(&Chunk, &mut Vec<usize>) + Sync) -> Result<Vec<Chosen>> {
         let found = scan::each(self.chunks.len(), Vec::new, |found, at| {
             let chunk = &self.chunks[at];
             let mut rows = Vec::new();
             choose(chunk, &mut rows);
-            let exec = |(row, value): &(usize, T)| Some((chunk.exec(at, *row)?, *value));
-            found.extend(rows.iter().filter_map(exec));
+            let upids = chunk.batch.column(UPID).as_primitive::<Int64Type>();
+            let known = rows.into_iter().filter(|row| upids.is_valid(*row));
+            found.extend(known.map(|row| Chosen {
+                chunk: at as u32,
+                row: row as u32,
+                forest: chunk.forest,
+                upid: upids.value(row),
+                errno: chunk.errno(row),
+            }));
             Ok(())
         })?;
-        let mut found: Vec<(Exec, T)> = found.into_iter().flatten().collect();
-        found.sort_by_key(|(exec, _)| exec.row);
+        let mut found: Vec<Chosen> = found.into_iter().flatten().collect();
+        found.sort_unstable();
         Ok(found)
+    }
+
+    /// Reads what else is said of those that were chosen, which are in order.
+    /// Those that lack a time are left out.
+    pub(super) fn read(&self, chosen: &[Chosen], names: &mut Names) -> Result<Vec<Exec>> {
+        let of_chunk: Vec<&[Chosen]> = chosen.chunk_by(|a, b| a.chunk == b.chunk).collect();
+        let read = scan::each(of_chunk.len(), Vec::new, |read, at| {
+            let place = self.chunks[of_chunk[at][0].chunk as usize].place;
+            // A group has more than one chunk only if others wrote it.
+            let before = (place.batch * CHUNK_ROWS) as u32;
+            let rows: Vec<u32> = of_chunk[at].iter().map(|c| c.row + before).collect();
+            let batch = self.segments.chosen(place.group, &REST, &rows)?;
+            read.push((at, spill::keep(batch, &self.memory)?));
+            Ok(())
+        })?;
+        let mut read: Vec<_> = read.into_iter().flatten().collect();
+        read.sort_unstable_by_key(|(at, _)| *at);
+        let mut execs = Vec::with_capacity(chosen.len());
+        for (at, batch) in read {
+            let comms = numbers(&batch, REST_COMM, names);
+            let cmdlines = numbers(&batch, REST_CMDLINE, names);
+            let each = of_chunk[at].iter().enumerate();
+            execs.extend(each.filter_map(|(row, of)| {
+                Some(Exec {
+                    of: *of,
+                    ts_ns: value::<Int64Type>(&batch, TS_NS, row)?,
+                    seq: value::<Int32Type>(&batch, SEQ, row),
+                    stack: value::<Int64Type>(&batch, STACK, row),
+                    comm: comms[row],
+                    cmdline: cmdlines[row],
+                })
+            }));
+        }
+        Ok(execs)
     }
 }
 
+/// The numbers of texts. A text that is not known is empty.
+fn numbers(batch: &RecordBatch, column: usize, names: &mut Names) -> Vec<u32> {
+    let texts = batch.column(column).as_dictionary::<Int32Type>();
+    let values = texts.values().as_string::<i32>();
+    let mut known = vec![None; values.len()];
+    let keys = texts.keys().iter();
+    keys.map(|key| match key {
+        Some(key) => {
+            let key = key as usize;
+            *known[key].get_or_insert_with(|| names.intern(values.value(key)))
+        }
+        None => names.intern(""),
+    })
+    .collect()
+}
+
+fn value<T: ArrowPrimitiveType>(
+    batch: &RecordBatch,
+    column: usize,
+    row: usize,
+) -> Option<T::Native> {
+    let column = batch.column(column).as_primitive::<T>();
+    column.is_valid(row).then(|| column.value(row))
+}
+
 impl Chunk {
-    fn value<T: ArrowPrimitiveType>(&self, column: usize, row: usize) -> Option<T::Native> {
-        let column = self.batch.column(column).as_primitive::<T>();
-        column.is_valid(row).then(|| column.value(row))
-    }
-
-    fn text(&self, column: usize, row: usize) -> &str {
-        let texts = self.batch.column(column).as_dictionary::<Int32Type>();
-        let key = texts.key(row);
-        key.map_or("", |key| texts.values().as_string::<i32>().value(key))
-    }
-
     fn errno(&self, row: usize) -> i32 {
-        self.value::<Int32Type>(ERRNO, row).unwrap_or(0)
-    }
-
-    fn exec(&self, chunk: usize, row: usize) -> Option<Exec> {
-        Some(Exec {
-            row: (chunk as u32, row as u32),
-            forest: self.forest,
-            upid: self.value::<Int64Type>(UPID, row)?,
-            ts_ns: self.value::<Int64Type>(TS_NS, row)?,
-            seq: self.value::<Int32Type>(SEQ, row),
-            errno: self.errno(row),
-            stack: self.value::<Int64Type>(STACK, row),
-        })
-    }
-
-    /// Rows that succeeded, with their process.
-    fn succeeded(&self) -> impl Iterator<Item = (usize, i64)> {
-        let upids = self.batch.column(UPID).as_primitive::<Int64Type>();
-        let rows = (0..self.batch.num_rows()).filter(|row| self.errno(*row) == 0);
-        rows.filter(|row| upids.is_valid(*row))
-            .map(|row| (row, upids.value(row)))
+        value::<Int32Type>(&self.batch, ERRNO, row).unwrap_or(0)
     }
 
     /// Whether the text of each row satisfies a condition.
