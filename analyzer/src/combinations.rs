@@ -102,7 +102,11 @@ impl Combinations {
                 continue;
             }
             for (row, (place, key)) in each.enumerate() {
-                let key = if keys.is_valid(row) { *key as usize + 1 } else { 0 };
+                let key = if keys.is_valid(row) {
+                    *key as usize + 1
+                } else {
+                    0
+                };
                 *place = *place * size + key;
             }
         }
@@ -124,14 +128,20 @@ mod tests {
             Ok::<_, ()>(at as u32)
         };
         let visit = |_, number| numbers.push(number);
-        Combinations::new(columns).each(columns, number, visit).unwrap();
+        Combinations::new(columns)
+            .each(columns, number, visit)
+            .unwrap();
         numbers
     }
 
     #[test]
     fn what_is_the_same_in_all_columns_has_one_number() {
-        let a: Texts = vec![Some("x"), Some("y"), None, Some("x"), None].into_iter().collect();
-        let b: Texts = vec![Some("1"), Some("1"), Some("1"), Some("1"), None].into_iter().collect();
+        let a: Texts = vec![Some("x"), Some("y"), None, Some("x"), None]
+            .into_iter()
+            .collect();
+        let b: Texts = vec![Some("1"), Some("1"), Some("1"), Some("1"), None]
+            .into_iter()
+            .collect();
         let mut known = Vec::new();
         assert_eq!(numbers(&[&a, &b], &mut known), [0, 1, 2, 0, 3]);
         assert_eq!(known[2], [None, Some("1".to_owned())]);

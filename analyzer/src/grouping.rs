@@ -23,10 +23,10 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
 use exprs::{Number, Text};
 use tuples::Tuples;
@@ -77,7 +77,10 @@ impl GroupByNumbers {
     /// An aggregate that gives the same rows, if there are texts to be numbered.
     fn changed(&self, aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let groups = aggregate.group_expr();
-        let reads_rows = matches!(aggregate.mode(), AggregateMode::Partial | AggregateMode::Single);
+        let reads_rows = matches!(
+            aggregate.mode(),
+            AggregateMode::Partial | AggregateMode::Single
+        );
         if !reads_rows || !groups.is_single() || aggregate.limit_options().is_some() {
             return Ok(None);
         }
@@ -121,7 +124,12 @@ impl GroupByNumbers {
             let expr: Arc<dyn PhysicalExpr> = match (place(&texts, at), place(&others, at)) {
                 (Some(of), _) => {
                     let number = Arc::new(column(0));
-                    Arc::new(Text::new(number, of, field.is_nullable(), Arc::clone(&tuples)))
+                    Arc::new(Text::new(
+                        number,
+                        of,
+                        field.is_nullable(),
+                        Arc::clone(&tuples),
+                    ))
                 }
                 (_, Some(other)) => Arc::new(column(1 + other)),
                 _ => Arc::new(column(at + 1 - texts.len())),
@@ -145,7 +153,11 @@ fn used_by_sums(aggregate: &AggregateExec) -> Vec<usize> {
     let mut used = Vec::new();
     for sum in aggregate.aggr_expr() {
         used.extend(sum.expressions().iter().flat_map(indices));
-        used.extend(sum.order_bys().iter().flat_map(|order| indices(&order.expr)));
+        used.extend(
+            sum.order_bys()
+                .iter()
+                .flat_map(|order| indices(&order.expr)),
+        );
     }
     let filters = aggregate.filter_expr().iter().flatten();
     used.extend(filters.flat_map(indices));
@@ -190,13 +202,18 @@ fn as_numbers(
         let others = exprs.iter().enumerate().filter(|(other, _)| other != at);
         let mut others = others.flat_map(|(_, other)| indices(other));
         let is_alone = !others.any(|other| other == column.index());
-        let field = source.table_schema().file_schema().fields().get(column.index())?;
+        let field = source
+            .table_schema()
+            .file_schema()
+            .fields()
+            .get(column.index())?;
         let is_text = *field.data_type() == DataType::Utf8;
         let is_few = files().all(|file| {
             let schema = file.arrow_schema.as_ref();
             schema.is_some_and(|schema| numbered_in(schema, column.name()))
         });
-        (is_text && is_alone && is_few && !filtered.contains(&column.index())).then(|| column.index())
+        (is_text && is_alone && is_few && !filtered.contains(&column.index()))
+            .then(|| column.index())
     };
     let numbered: Vec<(usize, usize)> = wanted
         .iter()
@@ -225,7 +242,10 @@ fn as_numbers(
     };
     let config = FileScanConfigBuilder::from(config.clone()).with_source(changed);
     let scan = DataSourceExec::from_data_source(config.build());
-    Ok(Some((scan, numbered.into_iter().map(|(at, _)| at).collect())))
+    Ok(Some((
+        scan,
+        numbered.into_iter().map(|(at, _)| at).collect(),
+    )))
 }
 
 /// Text as numbers into distinct ones.

@@ -53,7 +53,9 @@ impl Names {
 
 fn text<'a>(all: &'a str, ends: &[usize], number: u32) -> &'a str {
     let number = number as usize;
-    let start = number.checked_sub(1).map_or(Some(0), |n| ends.get(n).copied());
+    let start = number
+        .checked_sub(1)
+        .map_or(Some(0), |n| ends.get(n).copied());
     let end = ends.get(number).copied();
     start.zip(end).map_or("", |(start, end)| &all[start..end])
 }

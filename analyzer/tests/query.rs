@@ -391,15 +391,14 @@ fn groups_of_texts_are_the_same_as_groups_of_their_values() {
     let (_dir, recording) = recorded(host());
     let grouped = |columns: &[&str], table: &str, filter: &str| {
         let ask = |columns: &[String]| {
-            let columns = columns.join(", ");
+            let named = columns.iter().enumerate();
+            let named: Vec<_> = named.map(|(at, c)| format!("{c} AS c{at}")).collect();
+            let (named, columns) = (named.join(", "), columns.join(", "));
             let sql = format!(
-                "SELECT {columns}, count(*) AS n, count(DISTINCT pid) AS pids, min(ts_ns) AS first
+                "SELECT {named}, count(*) AS n, count(DISTINCT pid) AS pids, min(ts_ns) AS first
                  FROM {table} {filter} GROUP BY {columns} ORDER BY {columns}"
             );
-            rows(&recording, &sql)
-                .iter()
-                .map(|row| row.as_object().unwrap().values().cloned().collect::<Vec<_>>())
-                .collect::<Vec<_>>()
+            rows(&recording, &[&sql])
         };
         let plain: Vec<String> = columns.iter().map(|c| (*c).to_owned()).collect();
         let values: Vec<String> = columns.iter().map(|c| format!("nullif({c}, '')")).collect();
@@ -415,7 +414,12 @@ fn groups_of_texts_are_the_same_as_groups_of_their_values() {
     grouped(&["comm"], "exec", "WHERE comm <> 'awk'");
     grouped(&["filename", "comm"], "exec", "WHERE parent_comm = 'cron'");
     grouped(&["event", "context", "comm"], "sample", "");
-    let plan = |sql: &str| answer(&recording, &["query", &format!("EXPLAIN {sql}"), "--format", "csv"]);
+    let plan = |sql: &str| {
+        answer(
+            &recording,
+            &["query", &format!("EXPLAIN {sql}"), "--format", "csv"],
+        )
+    };
     let numbered = plan("SELECT comm, count(*) FROM exec GROUP BY comm");
     assert!(numbered.contains("number(comm"), "{numbered}");
     let texts = plan("SELECT comm, min(comm) FROM exec GROUP BY comm");

@@ -17,11 +17,11 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
-use parquet::basic::Encoding;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder, RowSelection,
 };
+use parquet::basic::Encoding;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::Length as _;
 use parquet::file::statistics::Statistics;
@@ -276,7 +276,8 @@ impl SegmentReader {
         let metadata = self.metadata.metadata();
         let leaves = metadata.file_metadata().schema_descr().columns();
         let fields = self.metadata.schema().fields().iter().map(|field| {
-            let is_it = |leaf: &Arc<ColumnDescriptor>| leaf.path().parts() == [field.name().as_str()];
+            let is_it =
+                |leaf: &Arc<ColumnDescriptor>| leaf.path().parts() == [field.name().as_str()];
             let leaf = leaves.iter().position(is_it);
             match leaf.is_some_and(|leaf| is_few(metadata, leaf)) {
                 true => Arc::new(with_dictionary(field)),
@@ -414,7 +415,9 @@ fn is_few(metadata: &ParquetMetaData, leaf: usize) -> bool {
         let column = group.column(leaf);
         let is_number = column.page_encoding_stats_mask().is_none_or(|pages| {
             let numbers = [Encoding::RLE_DICTIONARY, Encoding::PLAIN_DICTIONARY];
-            pages.encodings().all(|encoding| numbers.contains(&encoding))
+            pages
+                .encodings()
+                .all(|encoding| numbers.contains(&encoding))
         });
         let values = column.dictionary_page_offset();
         let bytes = values.map(|values| column.data_page_offset().saturating_sub(values));

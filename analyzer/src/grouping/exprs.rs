@@ -189,7 +189,12 @@ impl PhysicalExpr for Text {
             return exec_err!("{self} needs a number");
         };
         let tuples = Arc::clone(&self.tuples);
-        Ok(Arc::new(Self::new(number, self.place, self.is_nullable, tuples)))
+        Ok(Arc::new(Self::new(
+            number,
+            self.place,
+            self.is_nullable,
+            tuples,
+        )))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

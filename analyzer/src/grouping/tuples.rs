@@ -64,7 +64,10 @@ impl Tuples {
     ) {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for number in numbers {
-            let of = known.tuples.get(number as usize).and_then(|of| of.get(place));
+            let of = known
+                .tuples
+                .get(number as usize)
+                .and_then(|of| of.get(place));
             let of = of.filter(|of| **of != NULL);
             text(of.map(|of| known.texts.name(*of)));
         }

@@ -216,7 +216,9 @@ impl<'a> Sums<'a> {
     fn each_kind(&mut self, batch: &RecordBatch, visit: impl FnMut(usize, u32)) -> Result<()> {
         let texts: [&Texts; 3] = std::array::from_fn(|i| batch.column(i).as_dictionary());
         let seen = self.seen.take().filter(|seen| seen.is_of(&texts));
-        let seen = self.seen.insert(seen.unwrap_or_else(|| Combinations::new(&texts)));
+        let seen = self
+            .seen
+            .insert(seen.unwrap_or_else(|| Combinations::new(&texts)));
         let number = |texts: &[Option<&str>]| {
             let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
             let text = |at: usize| texts[at].unwrap_or_default();

@@ -42,7 +42,9 @@ impl<'a> Json<'a> {
     }
 
     fn write_lines(&mut self, lines: &[u8]) -> std::io::Result<()> {
-        let is_plain = lines.iter().all(|b| (b' '..0x7f).contains(b) || *b == b'\n');
+        let is_plain = lines
+            .iter()
+            .all(|b| (b' '..0x7f).contains(b) || *b == b'\n');
         for line in lines.split_inclusive(|b| *b == b'\n') {
             let line = line.strip_suffix(b"\n").unwrap_or(line);
             let before: &[u8] = if self.rows == 0 { b"[\n" } else { b",\n" };

@@ -229,7 +229,10 @@ fn some_rows_of_a_row_group_are_those_that_were_asked_for() {
     let chosen = |rows: &[u32]| reader.chosen(0, &["comm", "child_upid"], rows);
     let rows = [0, 1, 2, 7, 255, 498, 499];
     let batch = chosen(&rows).unwrap();
-    assert_eq!(self::upids(&[batch]), rows.map(|row| i64::from(row) + 1_000));
+    assert_eq!(
+        self::upids(&[batch]),
+        rows.map(|row| i64::from(row) + 1_000)
+    );
     assert_eq!(chosen(&[]).unwrap().num_rows(), 0);
     chosen(&[499, 500]).unwrap_err();
 }

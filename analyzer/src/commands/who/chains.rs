@@ -146,13 +146,7 @@ struct Links {
 impl Links {
     /// The link right above a run: what its process ran before, else its
     /// parent.
-    fn above(
-        &mut self,
-        forests: &[Forest],
-        found: &Found,
-        names: &mut Names,
-        run: &Run,
-    ) -> u32 {
+    fn above(&mut self, forests: &[Forest], found: &Found, names: &mut Names, run: &Run) -> u32 {
         let images = found.images.of(run.forest, run.node);
         let earlier = images.partition_point(|image| image.ts_ns < run.ts_ns);
         let forest = &forests[run.forest];

@@ -83,7 +83,11 @@ impl Execs {
         let forest_of = recordings.boot_numbers();
         let all: Vec<&Recording> = recordings.all.iter().collect();
         let segments = Segments::open(&all, &exec::DEF, Texts::Dictionaries)?;
-        let columns = if by_cmdline { &COLUMNS[..] } else { &COLUMNS[..CMDLINE] };
+        let columns = if by_cmdline {
+            &COLUMNS[..]
+        } else {
+            &COLUMNS[..CMDLINE]
+        };
         let chunks = segments.rows_by(columns, CHUNK_ROWS, Vec::new, |chunks, place, batch| {
             chunks.push(Chunk {
                 place,
@@ -134,9 +138,8 @@ impl Execs {
                 return;
             }
             let upids = chunk.batch.column(UPID).as_primitive::<Int64Type>();
-            let is_of = |row: &usize| {
-                processes.contains(&upids.value(*row)) && chunk.errno(*row) == 0
-            };
+            let is_of =
+                |row: &usize| processes.contains(&upids.value(*row)) && chunk.errno(*row) == 0;
             found.extend((0..chunk.batch.num_rows()).filter(is_of));
         })
     }

@@ -83,7 +83,10 @@ pub(super) fn find(
     let ran = nodes(forests, &matching)?;
     let running = running(forests, &ran, pattern, by_cmdline)?;
     let concerned = above(forests, &ran, &running)?;
-    let mut upids: Upids = concerned.iter().map(|of| of.keys().copied().collect()).collect();
+    let mut upids: Upids = concerned
+        .iter()
+        .map(|of| of.keys().copied().collect())
+        .collect();
     for exec in matching.iter().filter(|exec| exec.errno == libc::ENOENT) {
         upids[exec.forest].insert(exec.upid);
     }
@@ -97,7 +100,11 @@ pub(super) fn find(
     let is_match = |exec: &&Exec| matching.contains(&exec.of);
     found.failed = failed(read.iter().filter(is_match), &read);
     let mut first_execs = vec![HashMap::new(); forests.len()];
-    for exec in read.iter().filter(|exec| exec.of.errno == 0).filter(is_match) {
+    for exec in read
+        .iter()
+        .filter(|exec| exec.of.errno == 0)
+        .filter(is_match)
+    {
         let of = exec.of;
         let Some(node) = ran[of.forest].get(&of.upid).copied() else {
             continue;

@@ -24,7 +24,11 @@ impl Images {
     /// The images by node, for each forest with its number of nodes; those of
     /// the same time in the order that they are given in.
     pub(super) fn new(forests: impl Iterator<Item = (usize, Vec<(u32, Image)>)>) -> Self {
-        Self(forests.map(|(n, images)| OfForest::new(n, images)).collect())
+        Self(
+            forests
+                .map(|(n, images)| OfForest::new(n, images))
+                .collect(),
+        )
     }
 
     /// Those of a process.
