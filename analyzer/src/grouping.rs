@@ -91,7 +91,7 @@ impl GroupByNumbers {
             let others = groups.expr().iter().map(|(other, _)| other);
             let others = others.filter(|other| !Arc::ptr_eq(other, expr));
             let mut used = used.clone();
-            used.extend(others.flat_map(|other| indices(other)));
+            used.extend(others.flat_map(indices));
             (!used.contains(&column)).then_some(column)
         };
         let columns: Vec<Option<usize>> = groups.expr().iter().map(|(e, _)| is_text(e)).collect();
@@ -164,12 +164,12 @@ fn used_by_sums(aggregate: &AggregateExec) -> Vec<usize> {
     used
 }
 
+/// A plan, and which of its columns are numbers.
+type Numbered = (Arc<dyn ExecutionPlan>, Vec<usize>);
+
 /// The same rows, with those of the wanted columns that are few texts in all files as
 /// numbers into dictionaries; `None` if there is none.
-fn as_numbers(
-    input: &Arc<dyn ExecutionPlan>,
-    wanted: &[usize],
-) -> Result<Option<(Arc<dyn ExecutionPlan>, Vec<usize>)>> {
+fn as_numbers(input: &Arc<dyn ExecutionPlan>, wanted: &[usize]) -> Result<Option<Numbered>> {
     if input.is::<RepartitionExec>() {
         let [below] = input.children()[..] else {
             return Ok(None);
