@@ -61,7 +61,8 @@ def shares_of_perf(text, program):
 
 
 def shares_of_whence(text):
-    rows = [json.loads(line) for line in text.splitlines()]
+    """The same, in percent of all weight."""
+    rows = json.loads(text)
     total = sum(row["weight"] for row in rows)
     return {row["function"]: 100 * row["weight"] / total for row in rows}
 
@@ -110,7 +111,7 @@ def bench(options, folder):
         WHERE s.comm = '{pathlib.Path(program).name}' AND s.context = 'task' AND s.kernel_stack_id IS NULL
         GROUP BY y.function"""
     function = json.loads(timed(
-        [whence, "query", "-i", ours, "--format", "jsonl", heaviest + " ORDER BY weight DESC LIMIT 1"])[1])["function"]
+        [whence, "query", "-i", ours, "--format", "json", heaviest + " ORDER BY weight DESC LIMIT 1"])[1])[0]["function"]
     asked = {
         "whence top": ("whence", [whence, "top", "-i", ours]),
         f"whence why {function}": ("whence", [whence, "why", "-i", ours, function]),
@@ -123,7 +124,7 @@ def bench(options, folder):
             took[name].append(timed(command)[0])
     rates = {name: samples[by] / statistics.median(took[name]) for name, (by, _) in asked.items()}
     differs = compare(
-        shares_of_whence(timed([whence, "query", "-i", ours, "--format", "jsonl", heaviest])[1]),
+        shares_of_whence(timed([whence, "query", "-i", ours, "--format", "json", heaviest])[1]),
         shares_of_perf(timed(["perf", "report", "--stdio", "--no-children", "-g", "none", "--sort", "comm,dso,sym", "-i", theirs])[1],
                        pathlib.Path(program).name))
     print(f"{options.seconds:g} s of a load on {os.cpu_count()} CPUs at {HZ} Hz, asked {options.rounds} times; shares of "
