@@ -25,19 +25,23 @@ pub(crate) struct Combinations {
     /// Numbers by the keys as one number, if these are few.
     few: Vec<u32>,
     many: HashMap<usize, u32>,
+    /// Whether there are more combinations than one number can tell apart.
+    are_too_many: bool,
     /// By row of the batch.
     places: Vec<usize>,
 }
 
 impl Combinations {
     pub(crate) fn new(columns: &[&Texts]) -> Self {
-        let sizes = columns.iter().map(|column| column.values().len() + 1);
-        let places = sizes.fold(1_usize, usize::saturating_mul);
+        let mut sizes = columns.iter().map(|column| column.values().len() + 1);
+        let all = sizes.try_fold(1_usize, usize::checked_mul);
+        let places = all.unwrap_or(usize::MAX);
         let is_few = places <= MOST_PLACES || columns.len() == 1;
         Self {
             dictionaries: columns.iter().map(|c| Arc::clone(c.values())).collect(),
             few: vec![UNKNOWN; if is_few { places } else { 0 }],
             many: HashMap::new(),
+            are_too_many: all.is_none(),
             places: Vec::new(),
         }
     }
@@ -57,6 +61,14 @@ impl Combinations {
         mut number: impl FnMut(&[Option<&str>]) -> Result<u32, E>,
         mut visit: impl FnMut(usize, u32),
     ) -> Result<(), E> {
+        if self.are_too_many {
+            let rows = columns.first().map_or(0, |column| column.len());
+            for row in 0..rows {
+                let texts: Vec<_> = columns.iter().map(|column| text(column, row)).collect();
+                visit(row, number(&texts)?);
+            }
+            return Ok(());
+        }
         self.place(columns);
         let sizes: Vec<usize> = columns.iter().map(|c| c.values().len() + 1).collect();
         let mut new = |place: usize| {
@@ -113,6 +125,11 @@ impl Combinations {
     }
 }
 
+fn text(column: &Texts, row: usize) -> Option<&str> {
+    let key = column.key(row)?;
+    Some(column.values().as_string::<i32>().value(key))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +166,20 @@ mod tests {
         let c: Texts = vec![Some("y"), Some("x")].into_iter().collect();
         let d: Texts = vec![Some("1"), Some("1")].into_iter().collect();
         assert_eq!(numbers(&[&c, &d], &mut known), [1, 0]);
+    }
+
+    /// Six columns of 2^11 texts: 2^66 combinations, more than a number has values.
+    #[test]
+    fn combinations_that_no_number_tells_apart_are_not_mixed_up() {
+        let texts: Vec<String> = (0..(1 << 11)).map(|i| i.to_string()).collect();
+        let all: Texts = texts.iter().map(|t| Some(t.as_str())).collect();
+        let mut columns = vec![&all; 6];
+        // Only the first column differs: its part of the number would be cut off.
+        let keys = arrow::array::Int32Array::from(vec![7; texts.len()]);
+        let same = Texts::try_new(keys, Arc::clone(all.values())).unwrap();
+        columns[1..].fill(&same);
+        let numbers = numbers(&columns, &mut Vec::new());
+        assert_eq!(numbers, (0..texts.len() as u32).collect::<Vec<_>>());
     }
 
     #[test]
