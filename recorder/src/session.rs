@@ -57,6 +57,8 @@ const TICK: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// How often signals and the command are looked at.
 const POLL: Duration = Duration::from_millis(50);
+/// How often a thread that is waited for is looked at.
+const SOON: Duration = Duration::from_millis(5);
 /// Memory that is needed beside that in the kernel at the least.
 const LEAST_MEMORY: u64 = 32 << 20;
 
@@ -239,12 +241,15 @@ impl Session {
         self.loaded.attach_stacks(&self.plan, &host::cpus())?;
         limits::note_attached(&mut self.manifest, &self.loaded);
         self.note_probes();
-        self.know_symbols();
+        let early = self.know_symbols(chunks);
         self.confine();
         if let Some(command) = &mut command {
             command.release()?;
         }
         self.started = Instant::now();
+        for chunk in early {
+            self.take(&chunk)?;
+        }
         let mut next_tick = self.started + TICK;
         let mut next_asking = self.started + ASK_AGAIN;
         let mut next_rotation = self.started + config.segment;
@@ -295,12 +300,20 @@ impl Session {
         }
     }
 
-    /// Waits for the kernel's symbols, and says what cannot be known.
-    fn know_symbols(&mut self) {
-        let symbols = self.symbols.take().and_then(|thread| thread.join().ok());
+    /// Waits for the kernel's symbols, and says what cannot be known. Gives what
+    /// happened meanwhile, for which a ring may have too little room.
+    fn know_symbols(&mut self, chunks: &Receiver<Chunk>) -> Vec<Chunk> {
+        let mut early = Vec::new();
+        let symbols = self.symbols.take().and_then(|thread| {
+            while !thread.is_finished() {
+                early.extend(chunks.recv_timeout(SOON));
+            }
+            thread.join().ok()
+        });
         let symbols = symbols.unwrap_or_default();
         limits::note(&mut self.manifest, &symbols, &self.loaded);
         self.pipeline.stacks.know(symbols);
+        early
     }
 
     fn take(&mut self, chunk: &Chunk) -> anyhow::Result<()> {
