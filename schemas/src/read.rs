@@ -6,15 +6,14 @@
 //! or more (they are ignored). A column of another type is damage.
 
 mod chunks;
+mod inventory;
+mod trust;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, ListArray, RecordBatch, RecordBatchOptions, new_null_array,
-};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -28,39 +27,16 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescriptor;
 
 use self::chunks::Chunks;
-use crate::manifest::{Manifest, State};
-use crate::place::{Location, Place};
-use crate::{Error, Result, TABLES, TableDef, layout, page, process};
+use self::inventory::usable;
+pub use self::inventory::{Inventory, Listed, SegmentFile, inventory, inventory_at};
+pub use self::trust::check;
+use self::trust::{check_rows, conform, guarded};
+use crate::manifest::Manifest;
+use crate::place::Location;
+use crate::{Error, Result, TableDef, page, process};
 
 /// Rows in a batch that is read.
 const BATCH_ROWS: usize = 8 * 1024;
-
-/// A segment that is there and looks whole.
-#[derive(Clone, Debug)]
-pub struct SegmentFile {
-    /// Its table.
-    pub def: &'static TableDef,
-    /// Where it lies.
-    pub path: Location,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// Rows, least and greatest time as the manifest lists them; `None` for a
-    /// file that was finished when its recorder was killed.
-    pub listed: Option<Listed>,
-}
-
-/// What a manifest says of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Rows in it.
-    pub rows: u64,
-    /// Least value of the table's time column.
-    pub min_ns: Option<i64>,
-    /// Greatest value of the table's time column.
-    pub max_ns: Option<i64>,
-    /// When its rows were true; see [`crate::segment::Segment::at_ns`].
-    pub at_ns: Option<i64>,
-}
 
 /// Least and greatest value of a column in a segment, NULL aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,60 +47,6 @@ pub struct Bounds {
     pub min: i64,
     /// Greatest value.
     pub max: i64,
-}
-
-/// The segments of a recording.
-#[derive(Debug, Default)]
-pub struct Inventory {
-    /// Those that can be read, by table and number.
-    pub segments: Vec<SegmentFile>,
-    /// What is wrong with the others.
-    pub findings: Vec<Error>,
-}
-
-/// Lists the segments of the recording at `place`: those in the manifest and, if
-/// its recorder did not end well, those that were finished but not listed yet.
-/// Tables that this version does not know are left out; a name that no version
-/// could give to a table is damage.
-#[must_use]
-pub fn inventory_at(place: &Place, manifest: &Manifest) -> Inventory {
-    let mut found = Inventory::default();
-    let names: BTreeSet<&str> = manifest.segments.iter().map(|s| s.table.as_str()).collect();
-    for name in names.into_iter().filter(|name| !is_table_name(name)) {
-        let reason = format!("it lists a segment of {name:?}, which is no table's name");
-        let finding = Error::corrupt(layout::manifest(place.path()), reason);
-        found.findings.push(finding);
-    }
-    for def in TABLES {
-        let mut of_table = Vec::new();
-        for segment in manifest.segments_of(def.name) {
-            match listed(place, def, segment) {
-                Ok(file) => of_table.push(file),
-                Err(finding) => found.findings.push(finding),
-            }
-        }
-        if manifest.state == State::Recording {
-            match unlisted(place, def, manifest) {
-                Ok(files) => of_table.extend(files),
-                Err(finding) => found.findings.push(finding),
-            }
-        }
-        of_table.sort_by(|a, b| a.path.cmp(&b.path));
-        of_table.dedup_by(|a, b| a.path == b.path);
-        found.segments.append(&mut of_table);
-    }
-    found
-}
-
-/// [`inventory_at`] of the recording in the folder `dir`.
-#[must_use]
-pub fn inventory(dir: &Path, manifest: &Manifest) -> Inventory {
-    inventory_at(&Place::Folder(dir.to_path_buf()), manifest)
-}
-
-/// Whether a table of some version may have that name.
-fn is_table_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
 /// Reads all rows of a table, with these columns in this order.
@@ -168,19 +90,6 @@ pub fn snapshots(
         }
     }
     Ok(by_time.into_iter().collect())
-}
-
-/// The segments of a table, none of which may be damaged.
-fn usable(dir: &Path, manifest: &Manifest, def: &TableDef) -> Result<Vec<SegmentFile>> {
-    let mut found = inventory(dir, manifest);
-    let folder = dir.join(def.name);
-    let of_table =
-        |e: &Error| matches!(e, Error::Corrupt { path, .. } if path.starts_with(&folder));
-    if let Some(finding) = found.findings.into_iter().find(of_table) {
-        return Err(finding);
-    }
-    found.segments.retain(|s| s.def.name == def.name);
-    Ok(found.segments)
 }
 
 /// Schema of some columns of a table, as they are read: any of them may be
@@ -521,157 +430,6 @@ impl Iterator for Batches {
         }
         batch
     }
-}
-
-/// Checks the columns of a file against the table: those that both have must
-/// be of one type.
-///
-/// # Errors
-/// [`Error::Corrupt`].
-pub fn check(path: &Path, def: &'static TableDef, file: &Schema) -> Result<()> {
-    for field in def.schema().fields() {
-        let Ok(found) = file.field_with_name(field.name()) else {
-            continue;
-        };
-        if !same_type(field.data_type(), found.data_type()) {
-            return Err(Error::corrupt(
-                path,
-                format!(
-                    "column {} is {}, not {}",
-                    field.name(),
-                    found.data_type(),
-                    field.data_type()
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Most rows that a byte of a file stands for. A row group of the most rows, all of
-/// them the same, still takes some hundred bytes to describe each of its columns.
-const MOST_ROWS_PER_BYTE: u64 = 256;
-
-/// Checks that a file has not more rows than it can hold: of a column that it lacks,
-/// as many are made up as it says.
-fn check_rows(path: &Path, metadata: &ParquetMetaData, bytes: u64) -> Result<()> {
-    let mut rows = 0_u64;
-    for group in metadata.row_groups() {
-        let of_group = u64::try_from(group.num_rows()).map_err(|e| Error::corrupt(path, e))?;
-        rows = rows.saturating_add(of_group);
-    }
-    if rows > bytes.saturating_mul(MOST_ROWS_PER_BYTE) {
-        let reason = format!("{rows} rows do not fit into its {bytes} bytes");
-        return Err(Error::corrupt(path, reason));
-    }
-    Ok(())
-}
-
-/// Runs a decoder on a file of unknown origin: a panic in it is damage of the
-/// file, not the end of the program.
-fn guarded<T>(path: &Path, decode: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(decode))
-        .unwrap_or_else(|_| Err(Error::corrupt(path, "its content cannot be decoded")))
-}
-
-/// Whether values of both types are the same, whatever the items of a list are
-/// called.
-fn same_type(a: &DataType, b: &DataType) -> bool {
-    match (a, b) {
-        (DataType::List(a), DataType::List(b)) => same_type(a.data_type(), b.data_type()),
-        (a, b) => a == b,
-    }
-}
-
-/// The batch with exactly the columns of `schema`.
-fn conform(path: &Path, schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns = schema
-        .fields()
-        .iter()
-        .map(|field| match batch.column_by_name(field.name()) {
-            Some(column) => retype(column, field.data_type()).map_err(|e| Error::corrupt(path, e)),
-            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-        .map_err(|e| Error::corrupt(path, e))
-}
-
-fn retype(
-    column: &ArrayRef,
-    wanted: &DataType,
-) -> std::result::Result<ArrayRef, arrow::error::ArrowError> {
-    match (wanted, column.as_list_opt::<i32>()) {
-        (DataType::List(item), Some(list)) => Ok(Arc::new(ListArray::try_new(
-            Arc::clone(item),
-            list.offsets().clone(),
-            Arc::clone(list.values()),
-            list.nulls().cloned(),
-        )?)),
-        _ => Ok(Arc::clone(column)),
-    }
-}
-
-/// A segment of the manifest, if it lies where it must and has its size.
-fn listed(
-    place: &Place,
-    def: &'static TableDef,
-    segment: &crate::segment::Segment,
-) -> Result<SegmentFile> {
-    let name = segment
-        .file
-        .strip_prefix(def.name)
-        .and_then(|rest| rest.strip_prefix('/'))
-        .filter(|name| layout::segment_number(name).is_some())
-        .ok_or_else(|| {
-            let reason = format!("it lists {:?}, which is no segment's name", segment.file);
-            Error::corrupt(layout::manifest(place.path()), reason)
-        })?;
-    let (path, bytes) = place.find(def.name, name)?;
-    if bytes != segment.bytes {
-        let reason = format!(
-            "it has {bytes} bytes, {} lists {}",
-            layout::MANIFEST,
-            segment.bytes
-        );
-        return Err(Error::corrupt(path, reason));
-    }
-    Ok(SegmentFile {
-        def,
-        path,
-        bytes,
-        listed: Some(Listed {
-            rows: segment.rows,
-            min_ns: segment.min_ns,
-            max_ns: segment.max_ns,
-            at_ns: segment.at_ns,
-        }),
-    })
-}
-
-/// Segments that are there and that the manifest does not list.
-fn unlisted(
-    place: &Place,
-    def: &'static TableDef,
-    manifest: &Manifest,
-) -> Result<Vec<SegmentFile>> {
-    let known: BTreeSet<&str> = manifest
-        .segments_of(def.name)
-        .filter_map(|s| s.file.strip_prefix(def.name)?.strip_prefix('/'))
-        .collect();
-    let names = place.segments_of(def.name)?.into_iter();
-    let unknown = names.filter(|name| !known.contains(name.as_str()));
-    let found = unknown.map(|name| {
-        let (path, bytes) = place.find(def.name, &name)?;
-        Ok(SegmentFile {
-            def,
-            path,
-            bytes,
-            listed: None,
-        })
-    });
-    found.collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
+use arrow::array::{Array as _, AsArray as _};
+
 use super::*;
+use crate::manifest::State;
 use crate::segment::{self, OpenSegment, Segment};
 use crate::{FORMAT_VERSION, fork};
 
