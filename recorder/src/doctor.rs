@@ -2,9 +2,10 @@
 //! cannot, and what would enable it. Each kind of probe is tried, by loading a
 //! program of two instructions and attaching it.
 
-pub(crate) mod trial;
+mod probes;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::{host, privilege, room};
@@ -83,7 +84,7 @@ pub fn examine(dir: &Path) -> Vec<Check> {
         free_space(dir),
         clock(),
     ]);
-    checks.extend(trial::probes());
+    checks.extend(probes::probes());
     checks
 }
 
@@ -189,11 +190,20 @@ fn missing_options(config: &str) -> Vec<&'static str> {
 
 fn lockdown() -> Check {
     let path = "/sys/kernel/security/lockdown";
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let mode = text.split('[').nth(1).and_then(|t| t.split(']').next());
-    let found = match mode {
-        Some(mode) => mode.to_owned(),
-        None => format!("not known: {path} cannot be read"),
+    let text = fs::read_to_string(path);
+    let mode = text.as_deref().ok().and_then(|text| text.split('[').nth(1));
+    let mode = mode.and_then(|text| text.split(']').next());
+    let mounted = fs::read_dir("/sys/kernel/security").is_ok_and(|mut dir| dir.next().is_some());
+    let found = match (mode, &text) {
+        (Some(mode), _) => mode.to_owned(),
+        (None, Err(e)) if e.kind() == ErrorKind::NotFound && mounted => {
+            "none: this kernel has no such thing".to_owned()
+        }
+        (None, Err(e)) if e.kind() == ErrorKind::NotFound => "not known: nothing is mounted at \
+             /sys/kernel/security (mount -t securityfs none /sys/kernel/security)"
+            .to_owned(),
+        (None, Err(e)) => format!("not known: failed to read {path}: {e}"),
+        (None, Ok(_)) => format!("not known: {path} names no mode"),
     };
     let open = mode != Some("confidentiality");
     Check::new("lockdown", open, Status::Missing, found)

@@ -53,6 +53,7 @@ pub mod stacks;
 pub mod status;
 pub mod throttle;
 pub mod tracefs;
+mod trial;
 pub mod trigger;
 pub mod units;
 pub mod unwind;

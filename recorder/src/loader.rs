@@ -15,13 +15,13 @@ use whence_bpf::recorder::{RecorderSkel, RecorderSkelBuilder};
 use whence_bpf::wire::{self, Budget, Counter as WireCounter, Stream};
 
 use crate::cgroups::Subtree;
-use crate::doctor::trial;
 use crate::host;
 use crate::perf::Event;
 use crate::probe_set::ProbeSet;
 use crate::probes::Probe;
 use crate::sampler::{Counter, Sampler};
 use crate::tracefs::Tracefs;
+use crate::trial;
 
 /// What to load.
 #[derive(Clone, Debug)]

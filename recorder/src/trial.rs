@@ -1,4 +1,5 @@
-//! Tries each kind of probe: loads a program of two instructions and attaches it.
+//! Whether this kernel takes a kind of probe, which is tried: a program of two
+//! instructions is loaded and attached, and goes again.
 
 use std::ffi::CString;
 use std::fs;
@@ -7,95 +8,11 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use libbpf_sys as sys;
 
-use super::{Check, Status};
 use crate::perf::{self, Event};
 use crate::tracefs::Tracefs;
 
 /// A function that every kernel has and that is called all the time.
-const FUNCTION: &str = "vfs_read";
-
-/// One check for each kind of probe.
-pub(super) fn probes() -> Vec<Check> {
-    let recording = |name, result: io::Result<()>, remedy: &str| {
-        check(name, Status::Missing, result, "loaded and attached", remedy)
-    };
-    let optional = |name, result: io::Result<()>, remedy: &str| {
-        check(name, Status::Limited, result, "loaded and attached", remedy)
-    };
-    vec![
-        recording("ring buffer", ring(), "CAP_BPF, and Linux 5.8 or newer"),
-        recording(
-            "process life",
-            traced("sched_process_exec", sys::BPF_TRACE_RAW_TP),
-            "CAP_BPF and CAP_PERFMON, and a kernel with CONFIG_BPF_EVENTS=y",
-        ),
-        recording(
-            "process list",
-            iterator(),
-            "Linux 5.8 or newer, with CONFIG_DEBUG_INFO_BTF=y",
-        ),
-        optional(
-            "callers of exec",
-            traced("sched_prepare_exec", sys::BPF_TRACE_RAW_TP),
-            "Linux 6.10 or newer; without it, execs have no stacks of their callers",
-        ),
-        optional(
-            "failed execs",
-            traced("__x64_sys_execve", sys::BPF_TRACE_FEXIT).or_else(|_| tracepoint()),
-            "CAP_SYS_ADMIN to open tracefs, and a kernel with CONFIG_FTRACE_SYSCALLS=y",
-        ),
-        optional(
-            "cpu sampling",
-            sampling(sys::PERF_TYPE_SOFTWARE, sys::PERF_COUNT_SW_CPU_CLOCK),
-            "CAP_PERFMON, and a kernel with CONFIG_PERF_EVENTS=y",
-        ),
-        optional(
-            "cycle counter",
-            sampling(sys::PERF_TYPE_HARDWARE, sys::PERF_COUNT_HW_CPU_CYCLES),
-            "a machine that has it, as few virtual ones do; cpu-clock is used instead",
-        ),
-        optional(
-            "tracepoint",
-            raw_tracepoint(),
-            "a kernel with CONFIG_BPF_EVENTS=y",
-        ),
-        optional(
-            "fentry",
-            traced(FUNCTION, sys::BPF_TRACE_FENTRY),
-            "a kernel with CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y that allows it",
-        ),
-        optional(
-            "kprobe.multi",
-            kprobe_multi(),
-            "a kernel of 5.18 or newer with CONFIG_FPROBE=y; without it a pattern for many \
-             functions takes longer to attach",
-        ),
-        optional(
-            "kprobe",
-            dynamic("kprobe", FUNCTION, 0),
-            "a kernel with CONFIG_KPROBES=y, without lockdown=confidentiality",
-        ),
-        optional(
-            "uprobe",
-            uprobe(),
-            "a kernel with CONFIG_UPROBES=y, without lockdown=confidentiality",
-        ),
-    ]
-}
-
-fn check(
-    name: &'static str,
-    otherwise: Status,
-    result: io::Result<()>,
-    well: &str,
-    remedy: &str,
-) -> Check {
-    let found = match &result {
-        Ok(()) => well.to_owned(),
-        Err(e) => e.to_string(),
-    };
-    Check::new(name, result.is_ok(), otherwise, found).or(remedy)
-}
+pub(crate) const FUNCTION: &str = "vfs_read";
 
 /// A descriptor that libbpf gave, or the error that it returned.
 fn owned(fd: i32) -> io::Result<OwnedFd> {
@@ -118,7 +35,7 @@ fn load(kind: u32, options: &mut sys::bpf_prog_load_opts) -> io::Result<OwnedFd>
     owned(unsafe {
         sys::bpf_prog_load(
             kind,
-            c"whence_doctor".as_ptr(),
+            c"whence_trial".as_ptr(),
             c"GPL".as_ptr(),
             program.as_ptr(),
             program.len() as u64,
@@ -160,21 +77,24 @@ pub(crate) fn returns_are_traced(id: u32) -> bool {
     load_at(id, sys::BPF_TRACE_FEXIT).is_ok()
 }
 
-fn traced(name: &str, attach: u32) -> io::Result<()> {
+/// At a function or tracepoint of the kernel, by the kernel's own types.
+pub(crate) fn traced(name: &str, attach: u32) -> io::Result<()> {
     let program = load_traced(name, attach)?;
     // SAFETY: no name, and an open descriptor.
     let link = unsafe { sys::bpf_raw_tracepoint_open(std::ptr::null(), program.as_raw_fd()) };
     owned(link).map(drop)
 }
 
-fn raw_tracepoint() -> io::Result<()> {
+/// At a tracepoint by its name.
+pub(crate) fn raw_tracepoint() -> io::Result<()> {
     let program = load(sys::BPF_PROG_TYPE_RAW_TRACEPOINT, &mut options())?;
     let name = c"sched_process_exec".as_ptr();
     // SAFETY: a string that ends with a NUL, and an open descriptor.
     owned(unsafe { sys::bpf_raw_tracepoint_open(name, program.as_raw_fd()) }).map(drop)
 }
 
-fn iterator() -> io::Result<()> {
+/// Over all tasks.
+pub(crate) fn iterator() -> io::Result<()> {
     let program = load_traced("task", sys::BPF_TRACE_ITER)?;
     // SAFETY: an open descriptor, no target, no options.
     let link = owned(unsafe {
@@ -189,12 +109,13 @@ fn iterator() -> io::Result<()> {
     owned(unsafe { sys::bpf_iter_create(link.as_raw_fd()) }).map(drop)
 }
 
-fn ring() -> io::Result<()> {
+/// A ring buffer.
+pub(crate) fn ring() -> io::Result<()> {
     // SAFETY: a string that ends with a NUL, no options.
     owned(unsafe {
         sys::bpf_map_create(
             sys::BPF_MAP_TYPE_RINGBUF,
-            c"whence_doctor".as_ptr(),
+            c"whence_trial".as_ptr(),
             0,
             0,
             4096,
@@ -218,7 +139,8 @@ fn attach(program: &OwnedFd, event: &OwnedFd) -> io::Result<()> {
     .map(drop)
 }
 
-fn sampling(kind: u32, config: u32) -> io::Result<()> {
+/// On the first CPU, every second of that counter.
+pub(crate) fn sampling(kind: u32, config: u32) -> io::Result<()> {
     let program = load(sys::BPF_PROG_TYPE_PERF_EVENT, &mut options())?;
     let event = Event {
         kind,
@@ -228,7 +150,8 @@ fn sampling(kind: u32, config: u32) -> io::Result<()> {
     attach(&program, &event.open(0)?)
 }
 
-fn tracepoint() -> io::Result<()> {
+/// At the end of execve, by tracefs.
+pub(crate) fn tracepoint() -> io::Result<()> {
     let tracefs = Tracefs::open();
     let id = tracefs.and_then(|tracefs| tracefs.id("syscalls", "sys_exit_execve"));
     let id = id.ok_or_else(|| io::Error::other("sys_exit_execve cannot be reached in tracefs"))?;
@@ -237,7 +160,7 @@ fn tracepoint() -> io::Result<()> {
 }
 
 /// A probe that the kernel makes when it is asked for: a kprobe or a uprobe.
-fn dynamic(kind: &str, target: &str, offset: u64) -> io::Result<()> {
+pub(crate) fn dynamic(kind: &str, target: &str, offset: u64) -> io::Result<()> {
     let path = format!("/sys/bus/event_source/devices/{kind}/type");
     let number = fs::read_to_string(&path)
         .map_err(|e| io::Error::new(e.kind(), format!("this kernel has none: {path}: {e}")))?;
@@ -257,7 +180,7 @@ fn dynamic(kind: &str, target: &str, offset: u64) -> io::Result<()> {
 }
 
 /// At the entries of functions that are named, all at once.
-fn kprobe_multi() -> io::Result<()> {
+pub(crate) fn kprobe_multi() -> io::Result<()> {
     let mut options = options();
     options.expected_attach_type = sys::BPF_TRACE_KPROBE_MULTI;
     let program = load(sys::BPF_PROG_TYPE_KPROBE, &mut options)?;
@@ -282,7 +205,7 @@ fn kprobe_multi() -> io::Result<()> {
 }
 
 /// At the entry of this very program, which is not called again.
-fn uprobe() -> io::Result<()> {
+pub(crate) fn uprobe() -> io::Result<()> {
     use object::read::elf::{FileHeader as _, ProgramHeader as _};
     let path = fs::read_link("/proc/self/exe")?;
     let file = object::read::ReadCache::new(fs::File::open(&path)?);
