@@ -214,7 +214,8 @@ const PERIOD_NS: i64 = 50_000;
 
 fn slows_down() -> Result<(), Failed> {
     const BURNT_NS: i64 = 12_000_000_000;
-    let command = ["/bin/sh", "-c", "\"$0\" burn 12000", &workload()];
+    // Calm for twice as long as a step back takes: something may come between.
+    let command = ["/bin/sh", "-c", "\"$0\" burn 12000; sleep 25", &workload()];
     let recording = record(
         &["--sample", HZ, "--max-cpu", "2", "--unwind", "fp"],
         &command,
@@ -234,6 +235,9 @@ fn slows_down() -> Result<(), Failed> {
     equal!(periods.first(), Some(&PERIOD_NS));
     let longest = periods.iter().copied().max().unwrap_or(0);
     ensure!(longest >= 2 * PERIOD_NS, "{periods:?}");
+    // As often again, once it is calm.
+    let last = periods.last().copied().unwrap_or(0);
+    ensure!(last < longest, "{periods:?}");
     // Every sample has the weight of its time: all the time is there.
     let weights = recording.query("SELECT DISTINCT weight FROM sample ORDER BY weight")?;
     ensure!(weights.len() > 1, "{weights:?}");

@@ -306,6 +306,9 @@ fn disk_fails() -> Result<(), Failed> {
     let said = said(&output);
     equal!((output.status.code(), &said), (Some(1), &said));
     ensure!(said.contains("disk/x.whence"), "no file is named: {said}");
+    let recording = dir.path().join("x.whence");
+    recover(&recording)?;
+    equal!(recover(&recording)?, Recovered::default());
     ensure!(
         query(dir.path(), "SELECT count(*) FROM exec")? > 100,
         "{said}"
