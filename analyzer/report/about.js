@@ -18,7 +18,15 @@ function showHead(R) {
     [failed, "failed", "failed"], [R.counts.sample, "stack", "stacks"],
   ];
   $("counts").replaceChildren(...counts.map(([n, one, many]) => el("div", null, el("b", null, count(n)), el("span", null, n === 1 ? one : many))));
+  showSaid(R);
   showLoss(R);
+}
+
+/** What whoever made a bundle had to say of it. */
+function showSaid(R) {
+  const lines = R.recordings.flatMap((r) => r.said).map(R.text);
+  $("said").hidden = !lines.length;
+  $("said").replaceChildren(...lines.map((line) => el("div", null, line)));
 }
 
 function showLoss(R) {

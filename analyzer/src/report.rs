@@ -140,6 +140,7 @@ fn describe(
     for recording in recordings.all.iter() {
         let manifest = &recording.manifest;
         let (from, to) = recording.range_ns();
+        let note = manifest.bundle.as_ref().and_then(|b| b.note.as_deref());
         document.recordings.push(Recording {
             name: strings.add(&recording.name()),
             host: strings.add(&manifest.host.hostname),
@@ -150,6 +151,11 @@ fn describe(
             recorder_version: strings.add(&manifest.recorder_version),
             boot_id: strings.add(&manifest.boot_id),
             range_us: (manifest.clock.wall_us(from), manifest.clock.wall_us(to)),
+            said: note
+                .iter()
+                .flat_map(|n| n.lines())
+                .map(|l| strings.add(l))
+                .collect(),
             notes: manifest.notes.iter().map(|n| strings.add(n)).collect(),
         });
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array as _, AsArray as _, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Int64Type, Schema};
+use arrow::datatypes::{Int32Type, Int64Type, Schema};
 use futures::StreamExt as _;
 use whence_schemas::manifest::{Bundle, Manifest, Redaction, State};
 use whence_schemas::read::Batches;
@@ -200,11 +200,11 @@ impl Copier<'_> {
     fn filtered(
         &mut self,
         def: &'static TableDef,
-        keep: impl Fn(&Self, &Row<'_>) -> bool,
+        keep: impl Fn(&Self, &RecordBatch) -> BooleanArray,
         took: impl Fn(&mut Self, &RecordBatch),
     ) -> Result<()> {
         let pick = |this: &mut Self, batch: RecordBatch| {
-            let picked = filter(&batch, |row| keep(this, row))?;
+            let picked = filter_record_batch(&batch, &keep(this, &batch))?;
             took(this, &picked);
             Ok(picked)
         };
@@ -216,7 +216,7 @@ impl Copier<'_> {
         at(exec::DEF.name);
         self.filtered(
             &exec::DEF,
-            |this, row| this.has(row, "ts_ns", &["upid"]),
+            |this, batch| this.chosen(batch, &["upid"]),
             |this, batch| {
                 this.name(batch, &["upid", "parent_upid"]);
                 this.point(batch, &["kernel_stack_id", "user_stack_id"]);
@@ -226,7 +226,7 @@ impl Copier<'_> {
         at(fork::DEF.name);
         self.filtered(
             &fork::DEF,
-            |this, row| this.has(row, "ts_ns", &["parent_upid", "child_upid"]),
+            |this, batch| this.chosen(batch, &["parent_upid", "child_upid"]),
             |this, batch| {
                 this.name(batch, &["parent_upid", "child_upid"]);
                 this.point(batch, &["user_stack_id"]);
@@ -236,7 +236,7 @@ impl Copier<'_> {
         at(exit::DEF.name);
         self.filtered(
             &exit::DEF,
-            |this, row| this.has(row, "ts_ns", &["upid"]),
+            |this, batch| this.chosen(batch, &["upid"]),
             |this, batch| {
                 this.name(batch, &["upid", "reaper_upid"]);
                 this.time(batch);
@@ -244,19 +244,24 @@ impl Copier<'_> {
         )?;
         at(sample::DEF.name);
         self.samples()?;
-        let overlaps = |this: &Self, row: &Row<'_>| {
+        let overlaps = |this: &Self, batch: &RecordBatch| {
             let selection = &this.plan.selection;
-            let (from, to) = (row.int("t0_ns"), row.int("t1_ns"));
-            from.is_none_or(|from| from <= selection.until_ns)
-                && to.is_none_or(|to| to >= selection.since_ns)
+            let (from, to) = (Ints::of(batch, "t0_ns"), Ints::of(batch, "t1_ns"));
+            rows(batch, |row| {
+                from.at(row).is_none_or(|from| from <= selection.until_ns)
+                    && to.at(row).is_none_or(|to| to >= selection.since_ns)
+            })
         };
         self.filtered(&loss::DEF, overlaps, |this, batch| this.lose(batch))?;
         self.filtered(&overhead::DEF, overlaps, |_, _| ())?;
         self.filtered(
             &clock::DEF,
-            |this, row| {
-                row.int("ts_ns")
-                    .is_some_and(|ts| this.plan.selection.has_time(ts))
+            |this, batch| {
+                let times = Ints::of(batch, "ts_ns");
+                let selection = &this.plan.selection;
+                rows(batch, |row| {
+                    times.at(row).is_some_and(|ts| selection.has_time(ts))
+                })
             },
             |_, _| (),
         )
@@ -273,7 +278,7 @@ impl Copier<'_> {
             this.time(batch);
         };
         let pick = |this: &mut Self, batch: RecordBatch| {
-            let chosen = filter(&batch, |row| this.has(row, "ts_ns", &["upid"]))?;
+            let chosen = filter_record_batch(&batch, &this.chosen(&batch, &["upid"]))?;
             let kept = thinner.borrow_mut().thin(chosen)?;
             took(this, &kept);
             Ok(kept)
@@ -313,13 +318,15 @@ impl Copier<'_> {
             "SELECT {} FROM process ORDER BY tree_first",
             columns.join(", ")
         );
-        let mut rows = session.frame(&sql, vec![]).await?.execute_stream().await?;
+        let mut processes = session.frame(&sql, vec![]).await?.execute_stream().await?;
         let mut out = OpenSegment::create(self.dir, &process::DEF, 1)?;
-        while let Some(batch) = rows.next().await {
-            let batch = filter(&batch?, |row| {
-                row.int("upid")
-                    .is_some_and(|upid| self.named.contains(&upid))
-            })?;
+        while let Some(batch) = processes.next().await {
+            let batch = batch?;
+            let upids = Ints::of(&batch, "upid");
+            let named = rows(&batch, |row| {
+                upids.at(row).is_some_and(|upid| self.named.contains(&upid))
+            });
+            let batch = filter_record_batch(&batch, &named)?;
             self.write(&mut out, &process::DEF, batch)?;
         }
         self.segments.push(out.finish()?);
@@ -331,14 +338,13 @@ impl Copier<'_> {
         at(mapping::DEF.name);
         self.filtered(
             &mapping::DEF,
-            |this, row| {
-                let known = row
-                    .int("upid")
-                    .is_some_and(|upid| this.named.contains(&upid));
-                known
-                    && row
-                        .int("ts_ns")
-                        .is_some_and(|ts| ts <= this.plan.selection.until_ns)
+            |this, batch| {
+                let (upids, times) = (Ints::of(batch, "upid"), Ints::of(batch, "ts_ns"));
+                let until_ns = this.plan.selection.until_ns;
+                rows(batch, |row| {
+                    upids.at(row).is_some_and(|upid| this.named.contains(&upid))
+                        && times.at(row).is_some_and(|ts| ts <= until_ns)
+                })
             },
             |_, _| (),
         )?;
@@ -347,10 +353,12 @@ impl Copier<'_> {
         self.table(
             &stack::DEF,
             |this, batch| {
-                let picked = filter(&batch, |row| {
-                    row.int("stack_id")
-                        .is_some_and(|id| this.stacks.contains(&id) && seen.insert(id))
-                })?;
+                let ids = Ints::of(&batch, "stack_id");
+                let wanted = rows(&batch, |row| {
+                    let id = ids.at(row);
+                    id.is_some_and(|id| this.stacks.contains(&id) && seen.insert(id))
+                });
+                let picked = filter_record_batch(&batch, &wanted)?;
                 if let Some(ids) = picked.column_by_name("frame_ids") {
                     let ids = ids.as_list::<i32>();
                     for row in 0..ids.len() {
@@ -367,10 +375,12 @@ impl Copier<'_> {
         self.table(
             &frame::DEF,
             |_, batch| {
-                filter(&batch, |row| {
-                    row.int("frame_id")
-                        .is_some_and(|id| frames.contains(&id) && seen.insert(id))
-                })
+                let ids = Ints::of(&batch, "frame_id");
+                let wanted = rows(&batch, |row| {
+                    let id = ids.at(row);
+                    id.is_some_and(|id| frames.contains(&id) && seen.insert(id))
+                });
+                Ok(filter_record_batch(&batch, &wanted)?)
             },
             |_| Ok(None),
         )?;
@@ -378,23 +388,30 @@ impl Copier<'_> {
         self.table(
             &symbol::DEF,
             |_, batch| {
-                filter(&batch, |row| {
-                    let depth = row.small("inline_depth");
-                    row.int("frame_id")
-                        .is_some_and(|id| frames.contains(&id) && seen.insert((id, depth)))
-                })
+                let ids = Ints::of(&batch, "frame_id");
+                let depths = batch.column_by_name("inline_depth");
+                let depths = depths.and_then(|c| c.as_primitive_opt::<Int32Type>());
+                let wanted = rows(&batch, |row| {
+                    let depth = depths.map(|depths| depths.value(row));
+                    let id = ids.at(row);
+                    id.is_some_and(|id| frames.contains(&id) && seen.insert((id, depth)))
+                });
+                Ok(filter_record_batch(&batch, &wanted)?)
             },
             |_| Ok(None),
         )
     }
 
-    /// Whether a row is chosen, by its time and by any of its processes.
-    fn has(&self, row: &Row<'_>, time: &str, processes: &[&str]) -> bool {
+    /// Which rows are chosen, by their time and by any of their processes.
+    fn chosen(&self, batch: &RecordBatch, processes: &[&str]) -> BooleanArray {
         let selection = &self.plan.selection;
-        row.int(time).is_some_and(|ts_ns| selection.has_time(ts_ns))
-            && processes
-                .iter()
-                .any(|name| selection.has_process(row.int(name)))
+        let times = Ints::of(batch, "ts_ns");
+        let processes = processes.iter().map(|name| Ints::of(batch, name));
+        let processes: Vec<Ints<'_>> = processes.collect();
+        rows(batch, |row| {
+            times.at(row).is_some_and(|ts| selection.has_time(ts))
+                && processes.iter().any(|of| selection.has_process(of.at(row)))
+        })
     }
 
     fn name(&mut self, batch: &RecordBatch, columns: &[&str]) {
@@ -513,31 +530,25 @@ impl Copier<'_> {
     }
 }
 
-/// A row of a batch, to ask its values by name.
-pub(super) struct Row<'a> {
-    batch: &'a RecordBatch,
-    row: usize,
+/// Which rows of a batch a condition holds for.
+fn rows(batch: &RecordBatch, keep: impl FnMut(usize) -> bool) -> BooleanArray {
+    (0..batch.num_rows()).map(keep).collect::<Vec<_>>().into()
 }
 
-impl Row<'_> {
-    fn int(&self, name: &str) -> Option<i64> {
-        let column = self
-            .batch
-            .column_by_name(name)?
-            .as_primitive_opt::<Int64Type>()?;
-        column.is_valid(self.row).then(|| column.value(self.row))
+/// A column of numbers of a batch, if it has it.
+struct Ints<'a>(Option<&'a Int64Array>);
+
+impl<'a> Ints<'a> {
+    fn of(batch: &'a RecordBatch, name: &str) -> Self {
+        let column = batch.column_by_name(name);
+        Self(column.and_then(|column| column.as_primitive_opt::<Int64Type>()))
     }
 
-    fn small(&self, name: &str) -> Option<i32> {
-        let column = self.batch.column_by_name(name)?;
-        let column = column.as_primitive_opt::<arrow::datatypes::Int32Type>()?;
-        column.is_valid(self.row).then(|| column.value(self.row))
+    fn at(&self, row: usize) -> Option<i64> {
+        self.0
+            .filter(|c| c.is_valid(row))
+            .map(|column| column.value(row))
     }
-}
-
-fn filter(batch: &RecordBatch, mut keep: impl FnMut(&Row<'_>) -> bool) -> Result<RecordBatch> {
-    let kept = (0..batch.num_rows()).map(|row| Some(keep(&Row { batch, row })));
-    Ok(filter_record_batch(batch, &kept.collect::<BooleanArray>())?)
 }
 
 /// The values of some columns, NULL aside.

@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray as _, Int64Array, RecordBatch};
-use arrow::compute::concat_batches;
+use arrow::array::{ArrayRef, AsArray as _, Int64Array, RecordBatch, UInt64Array};
+use arrow::compute::{interleave_record_batch, take_record_batch};
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 
@@ -28,8 +28,16 @@ pub(super) struct Thinner {
 struct Group {
     seen: u64,
     weight: i64,
-    /// The one that is kept, as a batch of one row.
-    kept: RecordBatch,
+    kept: Kept,
+}
+
+/// The sample that is kept.
+#[derive(Debug)]
+enum Kept {
+    /// Of an earlier batch, as a batch of one row.
+    Alone(RecordBatch),
+    /// This row of the batch that is looked at.
+    Here(usize),
 }
 
 impl Thinner {
@@ -61,13 +69,13 @@ impl Thinner {
             let group = self.groups.entry(event).or_insert_with(|| Group {
                 seen: 0,
                 weight: 0,
-                kept: batch.slice(row, 1),
+                kept: Kept::Here(row),
             });
             group.seen += 1;
             group.weight = group.weight.saturating_add(weight);
             let (all, this) = (group.weight.max(1) as u64, weight.max(1) as u64);
             if draw % all < this {
-                group.kept = batch.slice(row, 1);
+                group.kept = Kept::Here(row);
             }
             if group.seen == self.one_of {
                 full.extend(self.groups.remove(&event));
@@ -76,7 +84,14 @@ impl Thinner {
                 full.extend(self.groups.drain().map(|(_, group)| group));
             }
         }
-        together(&schema, full)
+        let kept = together(&batch, full)?;
+        // The batch goes; what may be kept of it stays.
+        for group in self.groups.values_mut() {
+            if let Kept::Here(row) = group.kept {
+                group.kept = Kept::Alone(take_record_batch(&batch, &one(row))?);
+            }
+        }
+        Ok(kept)
     }
 
     /// What stands for the last samples of each event, which are fewer.
@@ -86,7 +101,8 @@ impl Thinner {
     ) -> Result<RecordBatch, ArrowError> {
         let mut rest: Vec<(i64, Group)> = self.groups.drain().collect();
         rest.sort_by_key(|(event, _)| *event);
-        together(schema, rest.into_iter().map(|(_, group)| group).collect())
+        let rest = rest.into_iter().map(|(_, group)| group).collect();
+        together(&RecordBatch::new_empty(Arc::clone(schema)), rest)
     }
 
     /// The next of a fixed sequence of random numbers (xorshift64).
@@ -98,17 +114,34 @@ impl Thinner {
     }
 }
 
-/// The kept rows as one batch, each with the weight of its group.
-fn together(
-    schema: &arrow::datatypes::SchemaRef,
-    groups: Vec<Group>,
-) -> Result<RecordBatch, ArrowError> {
-    let kept = concat_batches(schema, groups.iter().map(|group| &group.kept))?;
+fn one(row: usize) -> UInt64Array {
+    UInt64Array::from(vec![row as u64])
+}
+
+/// The kept rows as one batch, each with the weight of its group. Those that are
+/// not alone are of `batch`.
+fn together(batch: &RecordBatch, groups: Vec<Group>) -> Result<RecordBatch, ArrowError> {
+    let schema = batch.schema();
+    if groups.is_empty() {
+        return Ok(RecordBatch::new_empty(schema));
+    }
+    let mut batches = vec![batch];
+    let mut places = Vec::with_capacity(groups.len());
+    for group in &groups {
+        places.push(match &group.kept {
+            Kept::Here(row) => (0, *row),
+            Kept::Alone(row) => {
+                batches.push(row);
+                (batches.len() - 1, 0)
+            }
+        });
+    }
+    let kept = interleave_record_batch(&batches, &places)?;
     let mut columns = kept.columns().to_vec();
     let weights = groups.iter().map(|group| group.weight);
     let weights: ArrayRef = Arc::new(Int64Array::from_iter_values(weights));
     columns[schema.index_of("weight")?] = weights;
-    RecordBatch::try_new(Arc::clone(schema), columns)
+    RecordBatch::try_new(schema, columns)
 }
 
 #[cfg(test)]

@@ -107,6 +107,8 @@ async fn fitting(
     scratch: &Path,
 ) -> Result<Part> {
     let shown = std::io::stderr().is_terminal();
+    // What the page takes, once it has been made of a part that leaves it room.
+    let mut page_bytes = 0;
     for round in 0..ROUNDS {
         let at = |table: &str| {
             if shown {
@@ -120,10 +122,15 @@ async fn fitting(
             eprint!("\r\x1b[K");
         }
         let part = part?;
-        let other = other_bytes(&part, name) + page(args, &part).await?;
-        if part.bytes() + other <= args.max_size {
-            return Ok(part);
+        let tables = part.bytes() + other_bytes(&part, name);
+        // A page is made only where it may be kept: of a large part it takes long.
+        if tables + page_bytes <= args.max_size {
+            page_bytes = page(args, &part).await?;
+            if tables + page_bytes <= args.max_size {
+                return Ok(part);
+            }
         }
+        let other = tables - part.bytes() + page_bytes;
         plan = smaller(&plan, &part, other, args.max_size)?;
         let _ = std::fs::remove_dir_all(&part.dir);
     }

@@ -47,6 +47,8 @@ pub(super) struct Recording {
     pub(super) recorder_version: u32,
     pub(super) boot_id: u32,
     pub(super) range_us: (i64, i64),
+    /// What whoever made the bundle had to say, by lines.
+    pub(super) said: Vec<u32>,
     pub(super) notes: Vec<u32>,
 }
 

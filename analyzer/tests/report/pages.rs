@@ -2,14 +2,16 @@
 
 use libtest_mimic::Failed;
 
-use crate::browser::{DOWN, ENTER, ESCAPE, RIGHT};
-use crate::stories::{click_row, ksmtuned, no_complaints, rows, shown};
+use crate::browser::{Browser, DOWN, ENTER, ESCAPE, RIGHT};
+use crate::common::on;
+use crate::stories::{click_row, ksmtuned, no_complaints, open, page_of, rows, shown};
 use crate::{Test, ensure, with_browser};
 
 type Tested = Result<(), Failed>;
 
 pub(crate) const TESTS: &[Test] = &[
     with_browser("page/opens_and_says_what_was_recorded", opens),
+    with_browser("page/of_a_bundle_says_what_its_maker_had_to_say", note),
     with_browser("page/search_keeps_matches_and_their_ancestors", searches),
     with_browser("page/a_group_unfolds_by_mouse_and_by_key", unfolds),
     with_browser("page/details_keep_the_boundaries_of_arguments", details),
@@ -55,6 +57,30 @@ fn opens() -> Tested {
     browser.keys("q")?;
     let found = rows(&browser)?;
     ensure!(found.contains(&"idle-daemon 90".into()), "{found:?}");
+    no_complaints(&browser)
+}
+
+fn note() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let recording = ksmtuned().write(folder.path(), "story");
+    let zip = folder.path().join("bug.zip");
+    let note = "It hangs <b>at</b> noon.\n\nSince the upgrade.";
+    let name = zip.to_str().ok_or("no name")?;
+    let output = on(&recording, &["bundle", "-o", name, "--note", note]);
+    ensure!(output.status.success(), "{output:?}");
+    let page = page_of(folder.path(), &zip, &[])?;
+    let browser = Browser::start(1400, 900)?;
+    open(&browser, &page)?;
+    let said = browser.text("document.getElementById('said').innerText")?;
+    ensure!(
+        said.contains("<b>at</b> noon.") && said.contains("Since the upgrade."),
+        "{said}"
+    );
+    no_complaints(&browser)?;
+    // Nobody has said anything about what is no bundle.
+    open(&browser, &page_of(folder.path(), &recording, &[])?)?;
+    let hidden = browser.text("document.getElementById('said').hidden")?;
+    ensure!(hidden == "true", "an empty note is shown");
     no_complaints(&browser)
 }
 
