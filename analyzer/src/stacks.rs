@@ -5,9 +5,10 @@
 use std::path::Path;
 
 use arrow::array::{Array as _, AsArray as _, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::execution::memory_pool::MemoryReservation;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use whence_schemas::read::{Batches, Texts};
 use whence_schemas::{TableDef, frame, stack, symbol};
 
@@ -72,14 +73,42 @@ impl Stacks {
     /// # Errors
     /// If a segment turns out to be damaged.
     pub fn load(recordings: &Recordings) -> Result<Self> {
-        let mut this = Self {
-            memory: Some(recordings.reserve("call paths")),
-            ..Self::default()
-        };
-        this.read_symbols(recordings)?;
-        this.read_frames(recordings)?;
+        let mut this = Self::empty(recordings);
+        this.read_symbols(recordings, |_| true)?;
+        this.read_frames(recordings, |_| true)?;
         this.read_stacks(recordings)?;
         Ok(this)
+    }
+
+    /// Reads only those with these ids.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_some(recordings: &Recordings, ids: &HashSet<i64>) -> Result<Self> {
+        let mut this = Self::empty(recordings);
+        let mut chosen = Vec::new();
+        each(recordings, &stack::DEF, &COLUMNS, |batch| {
+            let of_batch = batch.column(0).as_primitive::<Int64Type>();
+            let is_chosen = of_batch.iter().map(|id| Some(ids.contains(&id?)));
+            chosen.push(filter_record_batch(batch, &is_chosen.collect())?);
+            Ok(())
+        })?;
+        let frames: HashSet<i64> = chosen.iter().flat_map(|batch| frames(batch)).collect();
+        this.read_symbols(recordings, |frame| frames.contains(&frame))?;
+        this.read_frames(recordings, |frame| frames.contains(&frame))?;
+        let unknown = this.unknown();
+        for batch in &chosen {
+            add_paths(&mut this.paths, batch, &this.by_frame, unknown);
+        }
+        this.number_paths();
+        Ok(this)
+    }
+
+    fn empty(recordings: &Recordings) -> Self {
+        Self {
+            memory: Some(recordings.reserve("call paths")),
+            ..Self::default()
+        }
     }
 
     /// The functions of a call path, root first; empty if it is not known.
@@ -96,6 +125,13 @@ impl Stacks {
     pub fn is_truncated(&self, stack_id: i64) -> bool {
         let number = self.numbers.get(&stack_id);
         number.is_some_and(|number| self.paths.truncated[*number as usize])
+    }
+
+    /// The ids of the call paths through a function.
+    pub fn through(&self, function: Function) -> impl Iterator<Item = i64> {
+        let numbers = 0..self.paths.ids.len() as u32;
+        let passing = numbers.filter(move |number| self.paths.of(*number).contains(&function));
+        passing.map(|number| self.paths.ids[number as usize])
     }
 
     /// Name of a function.
@@ -140,14 +176,20 @@ impl Stacks {
         Some(format!("{cut}{}", names.join(";")))
     }
 
-    fn read_symbols(&mut self, recordings: &Recordings) -> Result<()> {
+    fn read_symbols(
+        &mut self,
+        recordings: &Recordings,
+        is_wanted: impl Fn(i64) -> bool,
+    ) -> Result<()> {
         let mut named: HashMap<i64, Vec<(i32, Function)>> = HashMap::new();
         let columns = ["frame_id", "inline_depth", "function"];
         each(recordings, &symbol::DEF, &columns, |batch| {
             let frames = batch.column(0).as_primitive::<Int64Type>();
             let depths = batch.column(1).as_primitive::<Int32Type>();
             let names = batch.column(2).as_string::<i32>();
-            for row in (0..batch.num_rows()).filter(|row| names.is_valid(*row)) {
+            let rows = 0..batch.num_rows();
+            let is_wanted = |row: &usize| names.is_valid(*row) && is_wanted(frames.value(*row));
+            for row in rows.filter(is_wanted) {
                 let function = self.functions.intern(names.value(row));
                 let of_frame = named.entry(frames.value(row)).or_default();
                 let depth = depths.value(row);
@@ -156,6 +198,7 @@ impl Stacks {
                     of_frame.push((depth, function));
                 }
             }
+            Ok(())
         })?;
         for (frame, mut functions) in named {
             functions.sort_unstable();
@@ -166,7 +209,11 @@ impl Stacks {
         Ok(())
     }
 
-    fn read_frames(&mut self, recordings: &Recordings) -> Result<()> {
+    fn read_frames(
+        &mut self,
+        recordings: &Recordings,
+        is_wanted: impl Fn(i64) -> bool,
+    ) -> Result<()> {
         let columns = ["frame_id", "module", "offset", "address"];
         each(recordings, &frame::DEF, &columns, |batch| {
             let ids = batch.column(0).as_primitive::<Int64Type>();
@@ -175,7 +222,7 @@ impl Stacks {
             let addresses = batch.column(3).as_primitive::<Int64Type>();
             for row in 0..batch.num_rows() {
                 let id = ids.value(row);
-                if self.by_frame.contains_key(&id) {
+                if self.by_frame.contains_key(&id) || !is_wanted(id) {
                     continue;
                 }
                 let place = if modules.is_valid(row) && offsets.is_valid(row) {
@@ -191,18 +238,25 @@ impl Stacks {
                 }
                 self.by_frame.insert(id, vec![function]);
             }
+            Ok(())
         })
     }
 
-    fn read_stacks(&mut self, recordings: &Recordings) -> Result<()> {
+    /// The function of frames that no table knows.
+    fn unknown(&mut self) -> Function {
         let unknown = self.functions.intern("[unknown]");
         self.unresolved.resize(self.functions.len(), true);
+        unknown
+    }
+
+    fn read_stacks(&mut self, recordings: &Recordings) -> Result<()> {
+        let unknown = self.unknown();
         let by_frame = &self.by_frame;
         let all: Vec<&Recording> = recordings.all.iter().collect();
         let read = scan::rows(
             &all,
             &stack::DEF,
-            &["stack_id", "frame_ids", "truncated"],
+            &COLUMNS,
             Texts::Values,
             || (Vec::new(), recordings.reserve("call paths")),
             |(read, memory): &mut (Vec<_>, MemoryReservation), place, batch| {
@@ -227,12 +281,30 @@ impl Stacks {
         for (_, paths) in read {
             self.paths.append(paths);
         }
-        self.numbers.reserve(count);
+        self.number_paths();
+        Ok(())
+    }
+
+    fn number_paths(&mut self) {
+        self.numbers.reserve(self.paths.ids.len());
         for (number, id) in self.paths.ids.iter().enumerate() {
             self.numbers.insert(*id, number as u32);
         }
-        Ok(())
     }
+}
+
+/// Columns of a call path.
+const COLUMNS: [&str; 3] = ["stack_id", "frame_ids", "truncated"];
+
+/// The frames of the call paths of a batch.
+fn frames(batch: &RecordBatch) -> Vec<i64> {
+    let of_stacks = batch.column(1).as_list::<i32>();
+    let ends = of_stacks.value_offsets();
+    let all = of_stacks.values().as_primitive::<Int64Type>().values();
+    let used = ends.first().zip(ends.last());
+    used.map_or_else(Vec::new, |(first, last)| {
+        all[*first as usize..*last as usize].to_vec()
+    })
 }
 
 /// Adds the call paths of a batch of table `stack`.
@@ -251,7 +323,9 @@ fn add_paths(
         let ends = frames.value_offsets();
         let of_stack = &all[ends[row] as usize..ends[row + 1] as usize];
         for frame in of_stack.iter().rev() {
-            match by_frame.get(frame) {
+            match by_frame.get(frame).map(Vec::as_slice) {
+                // Nearly always: nothing is inlined.
+                Some([name]) => paths.functions.push(*name),
                 Some(names) => paths.functions.extend_from_slice(names),
                 None => paths.functions.push(unknown),
             }
@@ -268,12 +342,12 @@ fn each(
     recordings: &Recordings,
     def: &'static TableDef,
     columns: &[&str],
-    mut visit: impl FnMut(&RecordBatch),
+    mut visit: impl FnMut(&RecordBatch) -> Result<()>,
 ) -> Result<()> {
     for recording in recordings.all.iter() {
         for segment in recording.segments_of(def) {
             for batch in Batches::open(&segment.file.path, def, columns)? {
-                visit(&batch?);
+                visit(&batch?)?;
             }
         }
     }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array as _, AsArray as _, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Int32Type, Int64Type, Schema};
+use arrow::datatypes::{DataType, Int32Type, Int64Type, Schema};
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
+use datafusion::prelude::ident;
 use futures::StreamExt as _;
 use whence_schemas::manifest::{Bundle, Manifest, Redaction, State};
 use whence_schemas::read::Batches;
@@ -314,21 +316,19 @@ impl Copier<'_> {
 
         let schema = process::DEF.schema();
         let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-        let sql = format!(
-            "SELECT {} FROM process ORDER BY tree_first",
-            columns.join(", ")
-        );
-        let mut processes = session.frame(&sql, vec![]).await?.execute_stream().await?;
+        let named = Arc::new(std::mem::take(&mut self.named));
+        let sql = format!("SELECT {} FROM process", columns.join(", "));
+        let rows = session.frame(&sql, vec![]).await?;
+        // Before they are put in order: they may be few of many.
+        let rows = rows.filter(is_one_of(&named).call(vec![ident("upid")]))?;
+        let rows = rows.sort(vec![ident("tree_first").sort(true, false)])?;
+        let mut rows = rows.execute_stream().await?;
         let mut out = OpenSegment::create(self.dir, &process::DEF, 1)?;
-        while let Some(batch) = processes.next().await {
-            let batch = batch?;
-            let upids = Ints::of(&batch, "upid");
-            let named = rows(&batch, |row| {
-                upids.at(row).is_some_and(|upid| self.named.contains(&upid))
-            });
-            let batch = filter_record_batch(&batch, &named)?;
-            self.write(&mut out, &process::DEF, batch)?;
+        while let Some(batch) = rows.next().await {
+            self.write(&mut out, &process::DEF, batch?)?;
         }
+        drop(rows);
+        self.named = Arc::unwrap_or_clone(named);
         self.segments.push(out.finish()?);
         Ok(())
     }
@@ -528,6 +528,26 @@ impl Copier<'_> {
                 .collect();
         }
     }
+}
+
+/// Whether an id is one of these, for a query.
+fn is_one_of(ids: &Arc<HashSet<i64>>) -> ScalarUDF {
+    let ids = Arc::clone(ids);
+    let is_one = move |args: &[ColumnarValue]| {
+        let arrays = ColumnarValue::values_to_arrays(args)?;
+        let column = arrays[0].as_primitive::<Int64Type>();
+        let is_one = column.iter().map(|id| Some(ids.contains(&id?)));
+        Ok(ColumnarValue::Array(Arc::new(
+            is_one.collect::<BooleanArray>(),
+        )))
+    };
+    create_udf(
+        "is_one_of",
+        vec![DataType::Int64],
+        DataType::Boolean,
+        Volatility::Immutable,
+        Arc::new(is_one),
+    )
 }
 
 /// Which rows of a batch a condition holds for.

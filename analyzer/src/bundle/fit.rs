@@ -1,9 +1,14 @@
 //! Makes a part small enough: fewer samples first, since those that are left
 //! can stand for the others; then fewer old events, which nothing stands for.
 
-use whence_schemas::{frame, sample, stack, symbol};
+use arrow::array::{Array as _, AsArray as _, Int64Array};
+use whence_schemas::manifest::Clock;
+use whence_schemas::read::Batches;
+use whence_schemas::{TABLES, TableDef, exec, exit, fork, frame, sample, stack, symbol};
 
 use super::copy::{Part, Plan};
+use super::select::Selection;
+use crate::recording::Recording;
 use crate::render::text;
 use crate::{Error, Result};
 
@@ -65,31 +70,144 @@ impl Times {
     }
 }
 
-/// A plan for less, since `part` takes more than `max_bytes` with the
-/// `other_bytes` beside its tables.
+/// What a part takes, by what can be left out of it.
+#[derive(Clone, Debug, Default)]
+pub struct Sizes {
+    /// Bytes of samples and of what names them.
+    samples: u64,
+    /// Bytes of all else.
+    rest: u64,
+    /// When its events were.
+    times: Times,
+}
+
+/// Tables that samples are made of.
+const OF_SAMPLES: [&TableDef; 4] = [&sample::DEF, &stack::DEF, &frame::DEF, &symbol::DEF];
+/// Tables of events, each with the columns of their processes.
+const EVENTS: [(&TableDef, &[&str]); 4] = [
+    (&exec::DEF, &["ts_ns", "upid"]),
+    (&fork::DEF, &["ts_ns", "parent_upid", "child_upid"]),
+    (&exit::DEF, &["ts_ns", "upid"]),
+    (&sample::DEF, &["ts_ns", "upid"]),
+];
+
+impl Sizes {
+    /// Of a part that has been made.
+    #[must_use]
+    pub fn of(part: &Part) -> Self {
+        let samples = part.bytes_of(&OF_SAMPLES);
+        Self {
+            samples,
+            rest: part.bytes().saturating_sub(samples),
+            times: part.times.clone(),
+        }
+    }
+
+    /// Of one that has not, about: as many bytes of each table as there are rows
+    /// to take of it, and of tables without events as of those with them.
+    ///
+    /// # Errors
+    /// If a segment cannot be opened.
+    pub fn expected(recording: &Recording, selection: &Selection) -> Result<Self> {
+        let mut sizes = Self::default();
+        let (mut rows, mut taken) = (0_u64, 0_u64);
+        for (def, columns) in EVENTS {
+            let (mut of_table, mut taken_of_table) = (0_u64, 0_u64);
+            let mut bytes = 0;
+            for segment in recording.segments_of(def) {
+                bytes += segment.file.bytes;
+                // What is damaged is told when it is copied.
+                let batches = Batches::open(&segment.file.path, def, columns)?;
+                for batch in batches.map_while(std::result::Result::ok) {
+                    let ids: Vec<&Int64Array> =
+                        batch.columns().iter().map(|c| c.as_primitive()).collect();
+                    let is_taken = |row: &usize| {
+                        selection.has_time(ids[0].value(*row))
+                            && ids[1..].iter().any(|upid| {
+                                let upid = upid.is_valid(*row).then(|| upid.value(*row));
+                                selection.has_process(upid)
+                            })
+                    };
+                    of_table += batch.num_rows() as u64;
+                    for row in (0..batch.num_rows()).filter(is_taken) {
+                        taken_of_table += 1;
+                        sizes.times.add(ids[0].value(row));
+                    }
+                }
+            }
+            let bytes = share(bytes, taken_of_table, of_table);
+            match def.name == sample::DEF.name {
+                true => sizes.samples += bytes,
+                false => sizes.rest += bytes,
+            }
+            rows += of_table;
+            taken += taken_of_table;
+        }
+        for def in TABLES {
+            if EVENTS.iter().any(|(of, _)| of.name == def.name) {
+                continue;
+            }
+            let bytes = recording.segments_of(def).map(|s| s.file.bytes).sum();
+            let bytes = share(bytes, taken, rows);
+            match OF_SAMPLES.iter().any(|of| of.name == def.name) {
+                true => sizes.samples += bytes,
+                false => sizes.rest += bytes,
+            }
+        }
+        Ok(sizes)
+    }
+
+    /// Bytes of all tables.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.samples + self.rest
+    }
+}
+
+fn share(bytes: u64, part: u64, whole: u64) -> u64 {
+    (bytes as f64 * part as f64 / whole.max(1) as f64) as u64
+}
+
+/// A plan for less, since a part of these sizes takes more than `max_bytes` with
+/// the `other_bytes` beside its tables. `clock` is that of the recording.
 ///
 /// # Errors
 /// [`Error::Limit`] if nothing is left to leave out.
-pub fn smaller(plan: &Plan, part: &Part, other_bytes: u64, max_bytes: u64) -> Result<Plan> {
+pub fn smaller(
+    plan: &Plan,
+    sizes: &Sizes,
+    other_bytes: u64,
+    max_bytes: u64,
+    clock: &Clock,
+) -> Result<Plan> {
     let budget = max_bytes.saturating_sub(other_bytes) / 10 * 9;
-    let of_samples = part.bytes_of(&[&sample::DEF, &stack::DEF, &frame::DEF, &symbol::DEF]);
-    let rest = part.bytes().saturating_sub(of_samples);
     // What other events leave; a tenth, however many they are.
-    let room = budget.saturating_sub(rest).max(budget / 10);
-    let mut plan = plan.clone();
-    if room > 0 && of_samples > room && plan.one_sample_of < MAX_ONE_SAMPLE_OF {
-        plan.one_sample_of = plan
+    let room = budget.saturating_sub(sizes.rest).max(budget / 10);
+    // Of what other events have to leave, if they do not fit either.
+    let kept = (budget - room) as f64 / sizes.rest.max(1) as f64;
+    let samples = (sizes.samples as f64 * kept.min(1.0)) as u64;
+    let mut smaller = plan.clone();
+    let mut left = sizes.samples;
+    if room > 0 && samples > room && plan.one_sample_of < MAX_ONE_SAMPLE_OF {
+        let times = (samples / room + 1).max(2);
+        smaller.one_sample_of = plan
             .one_sample_of
-            .saturating_mul((of_samples / room + 1).max(2))
+            .saturating_mul(times)
             .min(MAX_ONE_SAMPLE_OF);
-        return Ok(plan);
+        left /= smaller.one_sample_of / plan.one_sample_of;
+        if sizes.rest + left <= budget {
+            return Ok(smaller);
+        }
     }
-    cut(&mut plan, part, budget)?;
-    Ok(plan)
+    let share = budget as f64 / (sizes.rest + left).max(1) as f64;
+    match cut(&mut smaller, sizes, share, clock) {
+        Err(_) if smaller.one_sample_of > plan.one_sample_of => Ok(smaller),
+        cut => cut.map(|()| smaller),
+    }
 }
 
-/// Cuts the oldest events, by the share of bytes that is too much.
-fn cut(plan: &mut Plan, part: &Part, budget: u64) -> Result<()> {
+/// Keeps this share of the events, the newest.
+fn cut(plan: &mut Plan, sizes: &Sizes, share: f64, clock: &Clock) -> Result<()> {
     let too_large = || {
         Error::Limit(
             "the bundle does not get small enough; raise --max-size, or choose less with \
@@ -97,14 +215,13 @@ fn cut(plan: &mut Plan, part: &Part, budget: u64) -> Result<()> {
                 .into(),
         )
     };
-    let share = budget as f64 / part.bytes().max(1) as f64;
-    let since_ns = part.times.of_newest(share).ok_or_else(too_large)?;
+    let since_ns = sizes.times.of_newest(share).ok_or_else(too_large)?;
     let selection = &mut plan.selection;
-    if since_ns <= selection.since_ns || part.times.first() == Some(since_ns) {
+    if since_ns <= selection.since_ns || sizes.times.first() == Some(since_ns) {
         return Err(too_large());
     }
     selection.since_ns = since_ns;
-    let wall = text::time(part.manifest.clock.wall_us(since_ns));
+    let wall = text::time(clock.wall_us(since_ns));
     selection
         .left_out
         .retain(|sentence| !sentence.ends_with(TO_KEEP));

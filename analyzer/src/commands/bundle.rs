@@ -6,7 +6,7 @@ use std::path::Path;
 use whence_schemas::quote::printable;
 
 use super::{Answer, open, regex};
-use crate::bundle::fit::smaller;
+use crate::bundle::fit::{Sizes, smaller};
 use crate::bundle::inspect::{Inventory, KINDS};
 use crate::bundle::pack::{REPORT, other_bytes, pack};
 use crate::bundle::select::{Selection, Wanted, first};
@@ -20,6 +20,8 @@ use crate::session::{Limits, Session};
 use crate::time::instant;
 use crate::{Error, Result, report};
 
+/// Times the size that a part may have, from which on it is far too large.
+const FAR: u64 = 2;
 /// How often a part is made anew to get it small enough.
 const ROUNDS: usize = 12;
 /// Processes that the page for a browser shows, at most.
@@ -107,6 +109,12 @@ async fn fitting(
     scratch: &Path,
 ) -> Result<Part> {
     let shown = std::io::stderr().is_terminal();
+    let clock = &recording.manifest.clock;
+    // One that is far too large need not be made to know it.
+    let expected = Sizes::expected(recording, &plan.selection)?;
+    if expected.bytes() > args.max_size.saturating_mul(FAR) {
+        plan = smaller(&plan, &expected, 0, args.max_size, clock)?;
+    }
     // What the page takes, once it has been made of a part that leaves it room.
     let mut page_bytes = 0;
     for round in 0..ROUNDS {
@@ -131,7 +139,7 @@ async fn fitting(
             }
         }
         let other = tables - part.bytes() + page_bytes;
-        plan = smaller(&plan, &part, other, args.max_size)?;
+        plan = smaller(&plan, &Sizes::of(&part), other, args.max_size, clock)?;
         let _ = std::fs::remove_dir_all(&part.dir);
     }
     Err(Error::Limit(format!(

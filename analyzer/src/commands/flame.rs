@@ -28,7 +28,10 @@ const LEAST_SHARE: i64 = 4_000;
 pub async fn run(args: &Flame) -> Result<()> {
     let session = session(&args.source, false)?;
     let recordings = &session.recordings;
-    let filter = Filter { pid: args.pid };
+    let filter = Filter {
+        pid: args.pid,
+        through: None,
+    };
     let weighted = aggregate(&session.state(), recordings, &filter).await?;
     let event = match (args.pid, weighted.is_empty()) {
         (Some(pid), true) => Err(no_samples(&session, pid).await?),

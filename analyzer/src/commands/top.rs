@@ -36,7 +36,10 @@ struct Sums {
 /// [`Error::Nothing`] if there is no such event.
 pub async fn run(args: &Top) -> Result<()> {
     let session = session(&args.source, false)?;
-    let filter = Filter { pid: args.pid };
+    let filter = Filter {
+        pid: args.pid,
+        through: None,
+    };
     let weighted = aggregate(&session.state(), &session.recordings, &filter).await?;
     let event = match (args.pid, weighted.is_empty()) {
         (Some(pid), true) => Err(no_samples(&session, pid).await?),

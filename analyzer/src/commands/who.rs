@@ -14,6 +14,7 @@ use regex::Regex;
 
 use execs::Execs;
 use find::Found;
+use hashbrown::HashSet;
 
 use super::{Answer, negative, regex, session};
 use crate::cli::Who;
@@ -52,10 +53,6 @@ pub async fn run(args: &Who) -> Result<()> {
     if found.is_empty() {
         return Err(negative(&session.recordings, nothing(args, &forests)));
     }
-    let stacks = match found.runs.iter().any(|run| run.stack.is_some()) {
-        true => Stacks::load(&session.recordings)?,
-        false => Stacks::default(),
-    };
     let is_human = args.output.format.is_human();
     let shown = if args.all || !is_human {
         usize::MAX
@@ -63,6 +60,12 @@ pub async fn run(args: &Who) -> Result<()> {
         SHOWN
     };
     let chains = chains::group(&forests, &mut found, shown);
+    let callers = chains.iter().flat_map(|chain| &chain.callers);
+    let callers: HashSet<i64> = callers.map(|(caller, _)| caller.stack_id).collect();
+    let stacks = match callers.is_empty() {
+        true => Stacks::default(),
+        false => Stacks::load_some(&session.recordings, &callers)?,
+    };
     let mut answer = Answer::begin(args.output.format, &session.recordings)?;
     if is_human {
         let view = show::View {
@@ -79,6 +82,8 @@ pub async fn run(args: &Who) -> Result<()> {
     }
     let rows = rows::batch(&forests, &found, &stacks, &chains)?;
     answer.rows(&rows.schema(), &[rows])?;
+    // The system takes back at once what the allocator would take apart.
+    std::mem::forget((forests, execs, found, chains));
     answer.finish()
 }
 

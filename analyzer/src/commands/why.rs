@@ -6,7 +6,7 @@ use super::{Answer, negative, no_samples, session};
 use crate::Result;
 use crate::cli::Why;
 use crate::functions::call_path_rows;
-use crate::paths::samples::{Filter, aggregate};
+use crate::paths::samples::{Filter, Through, aggregate};
 use crate::paths::select::{Cut, select};
 use crate::stacks::Stacks;
 
@@ -16,10 +16,13 @@ use crate::stacks::Stacks;
 /// [`Error::Nothing`](crate::Error::Nothing) with near names if there is none.
 pub async fn run(args: &Why) -> Result<()> {
     let session = session(&args.source, false)?;
-    let filter = Filter { pid: args.pid };
+    let mut stacks = Stacks::load(&session.recordings)?;
+    let filter = Filter {
+        pid: args.pid,
+        through: Some(Through::new(&stacks, &args.function)),
+    };
     let state = session.state();
     let weighted = aggregate(&state, &session.recordings, &filter).await?;
-    let mut stacks = Stacks::load(&session.recordings)?;
     let cut = Cut {
         user: args.all,
         interrupted: args.all,

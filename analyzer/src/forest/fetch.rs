@@ -21,8 +21,39 @@ pub(super) struct Rest {
 #[derive(Debug)]
 struct Fetched {
     columns: Vec<Column>,
-    /// By chunk: places of the rows in it, and the rows.
-    chunks: Vec<Option<(Vec<u32>, RecordBatch)>>,
+    /// By chunk: which of its rows, and these.
+    chunks: Vec<Option<(Ranks, RecordBatch)>>,
+}
+
+/// A set of numbers, which tells the rank of each.
+#[derive(Debug)]
+struct Ranks {
+    /// For each 64 numbers: how many come before, and a bit for each that is in it.
+    words: Vec<(u32, u64)>,
+}
+
+impl Ranks {
+    /// Of numbers that are in order.
+    fn new(numbers: &[u32]) -> Self {
+        let words = numbers.last().map_or(0, |last| *last as usize / 64 + 1);
+        let mut words = vec![(0, 0_u64); words];
+        for number in numbers {
+            words[*number as usize / 64].1 |= 1 << (number % 64);
+        }
+        let mut before = 0;
+        for (rank, bits) in &mut words {
+            *rank = before;
+            before += bits.count_ones();
+        }
+        Self { words }
+    }
+
+    fn rank(&self, number: usize) -> Option<usize> {
+        let (before, bits) = self.words.get(number / 64)?;
+        let bit = 1_u64 << (number % 64);
+        let below = (bits & (bit - 1)).count_ones();
+        (bits & bit != 0).then_some((before + below) as usize)
+    }
 }
 
 impl Rest {
@@ -44,8 +75,7 @@ impl Rest {
         self.fetched.iter().find_map(|fetched| {
             let place = fetched.columns.iter().position(|c| *c == column)?;
             let (rows, batch) = fetched.chunks[chunk].as_ref()?;
-            let at = rows.binary_search(&(row as u32)).ok()?;
-            Some((batch.column(place), at))
+            Some((batch.column(place), rows.rank(row)?))
         })
     }
 }
@@ -87,10 +117,27 @@ impl Forest {
         })?;
         let mut chunks: Vec<_> = self.chunks.iter().map(|_| None).collect();
         for (job, batch) in read.into_iter().flatten() {
-            let (chunk, rows) = &mut jobs[job];
-            chunks[*chunk] = Some((std::mem::take(rows), batch));
+            let (chunk, rows) = &jobs[job];
+            chunks[*chunk] = Some((Ranks::new(rows), batch));
         }
         rest.fetched.push(Fetched { columns, chunks });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_has_the_rank_that_a_search_finds() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let numbers: Vec<u32> = (0..1000).filter(|_| random.u8(..) < 60).collect();
+        let ranks = Ranks::new(&numbers);
+        for number in 0..1100 {
+            let found = numbers.binary_search(&number).ok();
+            assert_eq!(ranks.rank(number as usize), found, "{number}");
+        }
+        assert_eq!(Ranks::new(&[]).rank(0), None);
     }
 }

@@ -241,7 +241,10 @@ fn links(batches: &[RecordBatch]) -> Option<(Vec<i64>, Vec<i64>)> {
             return None;
         }
         upids.extend_from_slice(upid.values());
-        parents.extend(parent.iter().map(|parent| parent.unwrap_or(NO_UPID)));
+        match parent.null_count() {
+            0 => parents.extend_from_slice(parent.values()),
+            _ => parents.extend(parent.iter().map(|parent| parent.unwrap_or(NO_UPID))),
+        }
     }
     Some((upids, parents))
 }

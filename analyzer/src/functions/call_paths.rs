@@ -17,7 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::scalar::ScalarValue;
 
 use super::{Shared, external};
-use crate::paths::samples::{Filter, aggregate};
+use crate::paths::samples::{Filter, Through, aggregate};
 use crate::paths::select::{Cut, Selection, select};
 use crate::stacks::Stacks;
 
@@ -69,10 +69,14 @@ impl TableProvider for Into {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let recordings = &self.shared.recordings;
-        let weighted = aggregate(state, recordings, &Filter::default())
+        let mut stacks = Stacks::load(recordings).map_err(external)?;
+        let filter = Filter {
+            pid: None,
+            through: Some(Through::new(&stacks, &self.function)),
+        };
+        let weighted = aggregate(state, recordings, &filter)
             .await
             .map_err(external)?;
-        let mut stacks = Stacks::load(recordings).map_err(external)?;
         let cut = Cut::default();
         let rows = match select(&weighted, &mut stacks, &self.function, None, cut) {
             Ok(selection) => rows(&selection, &stacks)?,

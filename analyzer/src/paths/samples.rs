@@ -5,6 +5,7 @@
 //! numbers into the distinct values of a row group, so that no row costs more
 //! than the look-up of a few integers.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,15 +13,18 @@ use arrow::array::{Array as _, AsArray as _, Int64Array, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::catalog::Session;
 use datafusion::execution::memory_pool::MemoryReservation;
+use hashbrown::HashSet;
 use smol_str::SmolStr;
 use whence_schemas::read;
 use whence_schemas::sample;
 
+use super::select::{is_named, short};
 use super::sums::{HAS_KERNEL, HAS_USER, Key, NUMBERS, Run, Sum, Table, merge};
 use crate::Result;
 use crate::combinations::{Combinations, Texts};
 use crate::recording::{Recording, Recordings};
 use crate::scan;
+use crate::stacks::Stacks;
 
 /// All events of one kind with one stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +84,51 @@ impl Samples {
 pub struct Filter {
     /// Only of processes with this pid.
     pub pid: Option<i32>,
+    /// Only these stacks matter.
+    pub through: Option<Through>,
+}
+
+/// Stacks that matter: those through a function, and all of the events that have its
+/// name. What has others is added up as if it had no stacks, so that there are few
+/// sums.
+#[derive(Clone, Debug)]
+pub struct Through {
+    name: String,
+    ids: HashSet<i64>,
+    /// Which low bits their ids have: nearly all others are told by that.
+    low_bits: Vec<bool>,
+}
+
+/// Low bits that are looked at. Ids are hashes.
+const LOW_BITS: i64 = (1 << 16) - 1;
+
+impl Through {
+    /// For a function, or an event, of that name.
+    #[must_use]
+    pub fn new(stacks: &Stacks, name: &str) -> Self {
+        let function = stacks.function(short(name));
+        let ids: HashSet<i64> = function
+            .into_iter()
+            .flat_map(|function| stacks.through(function))
+            .collect();
+        let mut low_bits = vec![false; LOW_BITS as usize + 1];
+        for id in &ids {
+            low_bits[(id & LOW_BITS) as usize] = true;
+        }
+        Self {
+            name: name.to_owned(),
+            ids,
+            low_bits,
+        }
+    }
+
+    fn has(&self, id: i64) -> bool {
+        self.low_bits[(id & LOW_BITS) as usize] && self.ids.contains(&id)
+    }
+
+    fn is_event(&self, event: &str) -> bool {
+        is_named(event, &self.name)
+    }
 }
 
 /// Columns that are read, in this order; `pid` only to filter by it.
@@ -165,6 +214,8 @@ struct Sums<'a> {
     table: Table,
     kinds: &'a Mutex<Kinds>,
     seen: Option<Combinations>,
+    /// Kinds of which all stacks matter.
+    whole: Vec<bool>,
     /// Of the batch that is being added.
     rows: Vec<Sum>,
 }
@@ -175,6 +226,7 @@ impl<'a> Sums<'a> {
             table: Table::new(memory),
             kinds,
             seen: None,
+            whole: Vec::new(),
             rows: Vec::new(),
         }
     }
@@ -187,12 +239,21 @@ impl<'a> Sums<'a> {
             .map(|pid| (pid, batch.column(6).as_primitive::<Int32Type>()));
         let mut rows = std::mem::take(&mut self.rows);
         rows.clear();
-        self.each_kind(batch, |row, kind| {
+        let through = filter.through.as_ref();
+        self.each_kind(batch, through, |row, kind, is_whole| {
             if pid.is_some_and(|(pid, of)| of.is_null(row) || of.value(row) != pid) {
                 return;
             }
-            let (kernel, has_kernel) = stack(kernel, row, HAS_KERNEL);
-            let (user, has_user) = stack(user, row, HAS_USER);
+            let (mut kernel, mut has_kernel) = stack(kernel, row, HAS_KERNEL);
+            let (mut user, mut has_user) = stack(user, row, HAS_USER);
+            let matters = |through: &Through| {
+                is_whole
+                    || has_kernel != 0 && through.has(kernel)
+                    || has_user != 0 && through.has(user)
+            };
+            if !through.is_none_or(matters) {
+                (kernel, has_kernel, user, has_user) = (0, 0, 0, 0);
+            }
             rows.push(Sum {
                 key: Key {
                     kernel,
@@ -212,19 +273,32 @@ impl<'a> Sums<'a> {
         Ok(())
     }
 
-    /// Gives each row with its kind.
-    fn each_kind(&mut self, batch: &RecordBatch, visit: impl FnMut(usize, u32)) -> Result<()> {
+    /// Gives each row with its kind, and whether all stacks of that matter.
+    fn each_kind(
+        &mut self,
+        batch: &RecordBatch,
+        through: Option<&Through>,
+        mut visit: impl FnMut(usize, u32, bool),
+    ) -> Result<()> {
         let texts: [&Texts; 3] = std::array::from_fn(|i| batch.column(i).as_dictionary());
         let seen = self.seen.take().filter(|seen| seen.is_of(&texts));
         let seen = self
             .seen
             .insert(seen.unwrap_or_else(|| Combinations::new(&texts)));
+        let whole = RefCell::new(&mut self.whole);
         let number = |texts: &[Option<&str>]| {
             let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
             let text = |at: usize| texts[at].unwrap_or_default();
-            Ok(kinds.number([text(0), text(1), text(2)]))
+            let number = kinds.number([text(0), text(1), text(2)]);
+            let mut whole = whole.borrow_mut();
+            let kinds = whole.len().max(number as usize + 1);
+            whole.resize(kinds, false);
+            whole[number as usize] = through.is_some_and(|t| t.is_event(text(0)));
+            Ok(number)
         };
-        seen.each(&texts, number, visit)
+        seen.each(&texts, number, |row, kind| {
+            visit(row, kind, whole.borrow()[kind as usize]);
+        })
     }
 }
 

@@ -85,7 +85,8 @@ pub struct Choice {
     pub others: Vec<(String, i64)>,
 }
 
-/// Chooses and merges.
+/// Chooses and merges. Rows may be without those stacks that do not pass
+/// [through](super::samples::Through) the function.
 ///
 /// # Errors
 /// [`Error::Nothing`] with near names if there is no such function or event.
@@ -124,7 +125,7 @@ pub fn choose(
     let of_name: Vec<&str> = events
         .iter()
         .copied()
-        .filter(|e| *e == function || short(e) == function)
+        .filter(|event| is_named(event, function))
         .collect();
     let mut passing: BTreeMap<&str, i64> = BTreeMap::new();
     for row in rows.iter() {
@@ -220,6 +221,11 @@ pub fn unit(event: &str) -> &'static str {
 #[must_use]
 pub fn short(event: &str) -> &str {
     event.rsplit_once(':').map_or(event, |(_, name)| name)
+}
+
+/// Whether that is a name of an event: in full, or without its kind.
+pub(super) fn is_named(event: &str, name: &str) -> bool {
+    event == name || short(event) == name
 }
 
 fn passes(stacks: &Stacks, row: &Weighted<'_>, target: Function) -> bool {
@@ -359,8 +365,7 @@ fn is_tracing(name: &str) -> bool {
 }
 
 fn chosen_event<'a>(events: &BTreeSet<&'a str>, wanted: &str) -> Result<&'a str> {
-    let named = |event: &&&str| **event == wanted || short(event) == wanted;
-    if let Some(event) = events.iter().find(named) {
+    if let Some(event) = events.iter().find(|event| is_named(event, wanted)) {
         return Ok(event);
     }
     let all: Vec<&str> = events.iter().copied().collect();

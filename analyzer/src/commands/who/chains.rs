@@ -256,13 +256,14 @@ impl Links {
         link
     }
 
-    /// The links of each process, by forest and node: of all programs that it ran.
-    fn states(&self) -> HashMap<(usize, u32), Vec<u32>> {
-        let mut states: HashMap<(usize, u32), Vec<u32>> = HashMap::new();
-        for ((forest, node, _), link) in &self.of_process {
-            states.entry((*forest, *node)).or_default().push(*link);
-        }
-        states
+    /// The links of each process: of all programs that it ran.
+    fn states(&self) -> States {
+        let links = self.of_process.iter();
+        let mut states: Vec<_> = links
+            .map(|((forest, node, _), link)| ((*forest, *node), *link))
+            .collect();
+        states.sort_unstable();
+        States(states)
     }
 
     /// Links from a root down to this one.
@@ -273,6 +274,18 @@ impl Links {
         let mut links: Vec<u32> = up.take_while(|link| *link != NONE).collect();
         links.reverse();
         links
+    }
+}
+
+/// Links by forest and node, in order.
+struct States(Vec<((usize, u32), u32)>);
+
+impl States {
+    fn of(&self, process: (usize, u32)) -> impl Iterator<Item = u32> {
+        let first = self.0.partition_point(|(of, _)| *of < process);
+        let of_process = self.0[first..].iter();
+        let of_process = of_process.take_while(move |(of, _)| *of == process);
+        of_process.map(|(_, link)| *link)
     }
 }
 
@@ -310,7 +323,7 @@ fn describe(
     chain: &mut Chain,
     forests: &[Forest],
     found: &Found,
-    (links, states): (&Links, &HashMap<(usize, u32), Vec<u32>>),
+    (links, states): (&Links, &States),
     link: u32,
     runs: &[&Run],
 ) {
@@ -363,7 +376,7 @@ const REMEMBERED: usize = 3;
 /// For each link above the runs, some of its processes and how many there are.
 fn processes(
     forest: &Forest,
-    states: &HashMap<(usize, u32), Vec<u32>>,
+    states: &States,
     forest_at: usize,
     runs: &[&Run],
 ) -> HashMap<u32, (Vec<u32>, usize)> {
@@ -372,8 +385,8 @@ fn processes(
     for run in runs {
         let mut at = forest.parent(run.node);
         while let Some(node) = at.filter(|node| seen.insert(*node)) {
-            for link in states.get(&(forest_at, node)).into_iter().flatten() {
-                let (nodes, count) = counted.entry(*link).or_default();
+            for link in states.of((forest_at, node)) {
+                let (nodes, count) = counted.entry(link).or_default();
                 nodes.push(node);
                 nodes.sort_unstable();
                 nodes.truncate(REMEMBERED);

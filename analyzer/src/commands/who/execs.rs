@@ -153,18 +153,19 @@ impl Execs {
             choose(chunk, &mut rows);
             let upids = chunk.batch.column(UPID).as_primitive::<Int64Type>();
             let known = rows.into_iter().filter(|row| upids.is_valid(*row));
-            found.extend(known.map(|row| Chosen {
+            let known = known.map(|row| Chosen {
                 chunk: at as u32,
                 row: row as u32,
                 forest: chunk.forest,
                 upid: upids.value(row),
                 errno: chunk.errno(row),
-            }));
+            });
+            found.push((at, known.collect::<Vec<_>>()));
             Ok(())
         })?;
-        let mut found: Vec<Chosen> = found.into_iter().flatten().collect();
-        found.sort_unstable();
-        Ok(found)
+        let mut found: Vec<_> = found.into_iter().flatten().collect();
+        found.sort_unstable_by_key(|(at, _)| *at);
+        Ok(found.into_iter().flat_map(|(_, rows)| rows).collect())
     }
 
     /// Reads what else is said of those that were chosen, which are in order.
