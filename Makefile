@@ -44,6 +44,7 @@ endif
 	@$(MAKE) --no-print-directory pages
 	if command -v cargo-deb >/dev/null; then dist/deb.sh $(TARGET)/debug/whence-record $(TARGET)/debug/whence $(TARGET)/packages-test; fi
 	$(SUDO) tests/packages/check.sh $(TARGET)/packages-test
+	$(SUDO) tests/packages/unit.sh $(TARGET)/packages-test
 
 check: build-tools check-tools ## Formatting, lints and docs
 	$(CARGO) fmt --check
