@@ -93,7 +93,7 @@ impl Stacks {
             chosen.push(filter_record_batch(batch, &is_chosen.collect())?);
             Ok(())
         })?;
-        let frames: HashSet<i64> = chosen.iter().flat_map(|batch| frames(batch)).collect();
+        let frames: HashSet<i64> = chosen.iter().flat_map(frames).collect();
         this.read_symbols(recordings, |frame| frames.contains(&frame))?;
         this.read_frames(recordings, |frame| frames.contains(&frame))?;
         let unknown = this.unknown();
