@@ -4,6 +4,7 @@
 //! understand them, without secrets; [`fit`] makes that small enough; [`pack`]
 //! writes the zip. [`inspect`] tells what would leave the house.
 
+mod columns;
 mod copy;
 pub mod fit;
 pub mod inspect;

@@ -38,7 +38,7 @@ mkfs.ext4 -q -d "$root" "$dir/disk"
 rm -rf --one-file-system "$root"
 
 first=$dir/first
-mkdir -p "$first"/{bin,modules,root,proc,dev}
+mkdir -p "$first"/{bin,modules,debian,proc,dev}
 cp /bin/busybox "$first/bin/"
 cp "$kernel"/*.ko "$first/modules/"
 cp unit/init "$first/"

@@ -8,10 +8,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array as _, AsArray as _, BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Int32Type, Int64Type, Schema};
-use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
+use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::prelude::ident;
 use futures::StreamExt as _;
 use whence_schemas::manifest::{Bundle, Manifest, Redaction, State};
@@ -23,6 +22,7 @@ use whence_schemas::{
     stack, symbol,
 };
 
+use super::columns::{Ints, ints, is_one_of, nullable, rows};
 use super::fit::Times;
 use super::redact;
 use super::renamed::Renamed;
@@ -528,65 +528,6 @@ impl Copier<'_> {
                 .collect();
         }
     }
-}
-
-/// Whether an id is one of these, for a query.
-fn is_one_of(ids: &Arc<HashSet<i64>>) -> ScalarUDF {
-    let ids = Arc::clone(ids);
-    let is_one = move |args: &[ColumnarValue]| {
-        let arrays = ColumnarValue::values_to_arrays(args)?;
-        let column = arrays[0].as_primitive::<Int64Type>();
-        let is_one = column.iter().map(|id| Some(ids.contains(&id?)));
-        Ok(ColumnarValue::Array(Arc::new(
-            is_one.collect::<BooleanArray>(),
-        )))
-    };
-    create_udf(
-        "is_one_of",
-        vec![DataType::Int64],
-        DataType::Boolean,
-        Volatility::Immutable,
-        Arc::new(is_one),
-    )
-}
-
-/// Which rows of a batch a condition holds for.
-fn rows(batch: &RecordBatch, keep: impl FnMut(usize) -> bool) -> BooleanArray {
-    (0..batch.num_rows()).map(keep).collect::<Vec<_>>().into()
-}
-
-/// A column of numbers of a batch, if it has it.
-struct Ints<'a>(Option<&'a Int64Array>);
-
-impl<'a> Ints<'a> {
-    fn of(batch: &'a RecordBatch, name: &str) -> Self {
-        let column = batch.column_by_name(name);
-        Self(column.and_then(|column| column.as_primitive_opt::<Int64Type>()))
-    }
-
-    fn at(&self, row: usize) -> Option<i64> {
-        self.0
-            .filter(|c| c.is_valid(row))
-            .map(|column| column.value(row))
-    }
-}
-
-/// The values of some columns, NULL aside.
-fn ints<'a>(batch: &'a RecordBatch, columns: &'a [&str]) -> impl Iterator<Item = i64> + 'a {
-    let columns = columns.iter().filter_map(|name| batch.column_by_name(name));
-    let columns = columns.filter_map(|column| column.as_primitive_opt::<Int64Type>());
-    columns.flat_map(Int64Array::iter).flatten()
-}
-
-/// The schema of a table as it is read.
-fn nullable(def: &'static TableDef) -> Schema {
-    let schema = def.schema();
-    let fields = schema.fields().iter();
-    Schema::new(
-        fields
-            .map(|f| f.as_ref().clone().with_nullable(true))
-            .collect::<Vec<_>>(),
-    )
 }
 
 /// Random, in the shape of the recorder's ids.

@@ -1,11 +1,11 @@
 //! Makes a part small enough: fewer samples first, since those that are left
 //! can stand for the others; then fewer old events, which nothing stands for.
 
-use arrow::array::{Array as _, AsArray as _, Int64Array};
 use whence_schemas::manifest::Clock;
 use whence_schemas::read::Batches;
 use whence_schemas::{TABLES, TableDef, exec, exit, fork, frame, sample, stack, symbol};
 
+use super::columns::Ints;
 use super::copy::{Part, Plan};
 use super::select::Selection;
 use crate::recording::Recording;
@@ -119,19 +119,21 @@ impl Sizes {
                 // What is damaged is told when it is copied.
                 let batches = Batches::open(&segment.file.path, def, columns)?;
                 for batch in batches.map_while(std::result::Result::ok) {
-                    let ids: Vec<&Int64Array> =
-                        batch.columns().iter().map(|c| c.as_primitive()).collect();
-                    let is_taken = |row: &usize| {
-                        selection.has_time(ids[0].value(*row))
-                            && ids[1..].iter().any(|upid| {
-                                let upid = upid.is_valid(*row).then(|| upid.value(*row));
-                                selection.has_process(upid)
-                            })
+                    let times = Ints::of(&batch, "ts_ns");
+                    let processes: Vec<Ints<'_>> = columns[1..]
+                        .iter()
+                        .map(|name| Ints::of(&batch, name))
+                        .collect();
+                    let is_taken = |ts_ns: i64, row: usize| {
+                        selection.has_time(ts_ns)
+                            && processes.iter().any(|of| selection.has_process(of.at(row)))
                     };
                     of_table += batch.num_rows() as u64;
-                    for row in (0..batch.num_rows()).filter(is_taken) {
-                        taken_of_table += 1;
-                        sizes.times.add(ids[0].value(row));
+                    for row in 0..batch.num_rows() {
+                        if let Some(ts_ns) = times.at(row).filter(|ts_ns| is_taken(*ts_ns, row)) {
+                            taken_of_table += 1;
+                            sizes.times.add(ts_ns);
+                        }
                     }
                 }
             }
@@ -229,4 +231,67 @@ fn cut(plan: &mut Plan, sizes: &Sizes, share: f64, clock: &Clock) -> Result<()> 
         .left_out
         .push(format!("events before {wall} UTC{TO_KEEP}"));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use whence_schemas::redact::Rules;
+
+    use super::*;
+
+    const MB: u64 = 1 << 20;
+
+    fn plan() -> Plan {
+        Plan {
+            selection: Selection {
+                since_ns: i64::MIN,
+                until_ns: i64::MAX,
+                chosen: None,
+                left_out: Vec::new(),
+            },
+            one_sample_of: 1,
+            rules: Rules::builtin(),
+            note: None,
+        }
+    }
+
+    fn of(samples: u64, rest: u64, plan: &Plan) -> Result<Plan> {
+        let mut times = Times::default();
+        (0..100_000).for_each(|ts_ns| times.add(ts_ns));
+        let sizes = Sizes {
+            samples,
+            rest,
+            times,
+        };
+        smaller(plan, &sizes, 0, 10 * MB, &Clock::default())
+    }
+
+    #[test]
+    fn samples_are_thinned_to_what_other_events_leave() {
+        let plan = of(45 * MB, 4 * MB, &plan()).unwrap();
+        assert_eq!(
+            (plan.one_sample_of, plan.selection.since_ns),
+            (10, i64::MIN)
+        );
+        assert!(plan.selection.left_out.is_empty());
+    }
+
+    #[test]
+    fn where_nothing_fits_old_events_go_and_samples_keep_a_tenth() {
+        let plan = of(90 * MB, 90 * MB, &plan()).unwrap();
+        // 8.1 MB of 90 MB are left of other events, and of samples as many before
+        // they are thinned to 0.9 MB.
+        assert_eq!(plan.one_sample_of, 10);
+        let kept = 100_000 - plan.selection.since_ns;
+        assert!((8_000..10_000).contains(&kept), "{kept}");
+        assert_eq!(plan.selection.left_out.len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_get_smaller_says_so() {
+        let mut all_gone = plan();
+        all_gone.one_sample_of = MAX_ONE_SAMPLE_OF;
+        all_gone.selection.since_ns = 99_999;
+        assert!(of(MB, 90 * MB, &all_gone).is_err());
+    }
 }
