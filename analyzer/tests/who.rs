@@ -258,3 +258,39 @@ fn steps_of_a_search_along_path_are_no_failures() {
     let csv = answer(&recording, &["query", "failing_execs", "--format", "csv"]);
     assert_eq!(csv.lines().count(), 2, "{csv}");
 }
+
+#[test]
+fn a_chain_as_long_as_there_are_processes_is_told_by_its_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut story = Story::new("web1").running(1, 0, "systemd", "/sbin/init");
+    for pid in 2..4000 {
+        let worker = format!("--level={pid}");
+        let ms = i64::from(pid);
+        story =
+            story
+                .fork(ms, pid - 1, pid)
+                .exec(ms, pid, pid - 1, &["python3", "worker.py", &worker]);
+    }
+    let story = story
+        .fork(5000, 3999, 4000)
+        .exec(5001, 4000, 3999, &["awk", "1"]);
+    let recording = story.write(dir.path(), "deep");
+    let said = answer(&recording, &["who", "awk"]);
+    for part in [
+        "systemd 1",
+        "… 3,989 more …",
+        "python3 3992",
+        "--level=3999",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    assert!(!said.contains("python3 3991"), "{said}");
+    let rows: Value =
+        serde_json::from_str(&answer(&recording, &["who", "awk", "--format", "json"])).unwrap();
+    assert_eq!(rows[0]["parent_pid"], 3999);
+    let ancestors = rows[0]["ancestors"].as_str().unwrap();
+    assert!(ancestors.starts_with("systemd > python3"), "{ancestors}");
+    let names: Vec<&str> = ancestors.split(" > ").collect();
+    assert_eq!(names.len(), 1024 + 1 + 1024);
+    assert_eq!(names[1024], "… 1,951 more …");
+}

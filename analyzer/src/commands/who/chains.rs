@@ -12,6 +12,11 @@ use super::period::{Period, period};
 use crate::forest::Forest;
 use crate::names::Names;
 
+/// Links of a chain that are described at its begin, and at its end at the least: it
+/// may be as long as there are processes.
+const FIRST: usize = 1024;
+const LAST: usize = 1024;
+
 /// No link.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -71,8 +76,12 @@ pub(super) struct Example {
 pub(super) struct Chain {
     /// Index of the boot's forest.
     pub(super) forest: usize,
-    /// From the root down to the parent.
+    /// From the root down to the parent, without those in the middle of a long one.
     pub(super) links: Vec<Link>,
+    /// How many are left out.
+    pub(super) left_out: usize,
+    /// How many of `links` come before them.
+    pub(super) first: usize,
     /// Whether the root is one that nobody saw the origin of.
     pub(super) root: u32,
     /// Runs while it was recorded.
@@ -299,6 +308,8 @@ fn counted(runs: &[&Run]) -> Chain {
     Chain {
         forest: runs[0].forest,
         links: Vec::new(),
+        left_out: 0,
+        first: 0,
         root: runs[0].node,
         runs: times.len(),
         before: runs.len() - times.len(),
@@ -330,7 +341,16 @@ fn describe(
     let forest = &forests[chain.forest];
     let text = |number: u32| found.names.name(number).to_owned();
     let nodes: HashSet<u32> = runs.iter().map(|run| run.node).collect();
-    let processes = processes(forest, states, chain.forest, runs);
+    let mut path = links.down_to(link);
+    let own = |link: &u32| links.keys[*link as usize].form == Form::Process;
+    // The last process of its own is what is said to have run the program.
+    let last = path.iter().rposition(own).unwrap_or(0);
+    let last = last.min(path.len().saturating_sub(LAST));
+    chain.first = FIRST.min(last);
+    chain.left_out = last - chain.first;
+    path.drain(chain.first..last);
+    let shown: HashSet<u32> = path.iter().copied().collect();
+    let processes = processes(forest, states, chain.forest, runs, &shown);
     let run_nodes = nodes.len();
     let as_link = |id: u32| {
         let key = &links.keys[id as usize];
@@ -349,7 +369,7 @@ fn describe(
     };
     let up = std::iter::once(runs[0].node).chain(forest.ancestors(runs[0].node));
     chain.root = up.last().unwrap_or(runs[0].node);
-    chain.links = links.down_to(link).into_iter().map(as_link).collect();
+    chain.links = path.into_iter().map(as_link).collect();
     let named = |counts: HashMap<u32, usize>| {
         let counts = counts.into_iter();
         by_count(counts.map(|(number, n)| (found.names.name(number), n)))
@@ -373,19 +393,22 @@ fn describe(
 /// Processes of a link that are remembered one by one.
 const REMEMBERED: usize = 3;
 
-/// For each link above the runs, some of its processes and how many there are.
+/// For each of these links above the runs, some of its processes and how many there
+/// are.
 fn processes(
     forest: &Forest,
     states: &States,
     forest_at: usize,
     runs: &[&Run],
+    shown: &HashSet<u32>,
 ) -> HashMap<u32, (Vec<u32>, usize)> {
     let mut seen = HashSet::new();
     let mut counted: HashMap<u32, (Vec<u32>, usize)> = HashMap::new();
     for run in runs {
         let mut at = forest.parent(run.node);
         while let Some(node) = at.filter(|node| seen.insert(*node)) {
-            for link in states.of((forest_at, node)) {
+            let links = states.of((forest_at, node));
+            for link in links.filter(|link| shown.contains(link)) {
                 let (nodes, count) = counted.entry(link).or_default();
                 nodes.push(node);
                 nodes.sort_unstable();

@@ -10,6 +10,7 @@ use arrow::datatypes::{Field, Schema};
 
 use super::chains::{Chain, Form, Link};
 use super::find::Found;
+use super::show::more;
 use crate::Result;
 use crate::forest::Forest;
 use crate::stacks::Stacks;
@@ -80,7 +81,11 @@ impl Rows<'_> {
         self.text("parent_comm", |c| Some(parent(c)?.comm.clone()));
         self.text("parent_cmdline", |c| parent(c)?.cmdline.clone());
         self.text("ancestors", |c| {
-            let names: Vec<&str> = c.links.iter().map(|link| link.comm.as_str()).collect();
+            let names = c.links.iter().map(|link| link.comm.clone());
+            let mut names: Vec<String> = names.collect();
+            if c.left_out > 0 {
+                names.insert(c.first, more(c.left_out));
+            }
             Some(names.join(" > "))
         });
         self.text("cmdline", |c| Some(c.examples.first()?.cmdline.clone()));

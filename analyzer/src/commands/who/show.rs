@@ -138,15 +138,16 @@ impl View<'_> {
             let unknown = "(what started this is not known: it had gone, or its events were lost)";
             lines.push(format!("   {}", self.screen.warning(unknown)));
         }
-        let skipped = links.len().saturating_sub(ROOT_LINKS + END_LINKS);
+        let all = links.len() + chain.left_out;
+        let skipped = all.saturating_sub(ROOT_LINKS + END_LINKS);
         let mut depth = 0;
         for (i, link) in links.iter().enumerate() {
             if skipped > 0 && i == ROOT_LINKS {
-                let more = format!("… {} more …", text::count(skipped as i64));
+                let more = more(skipped);
                 lines.push(format!("   {}{}", branch(depth), self.screen.dim(&more)));
                 depth += 1;
             }
-            if skipped > 0 && (ROOT_LINKS..ROOT_LINKS + skipped).contains(&i) {
+            if skipped > 0 && (ROOT_LINKS..links.len() - END_LINKS).contains(&i) {
                 continue;
             }
             lines.push(self.link(chain, forest, link, depth));
@@ -322,6 +323,11 @@ impl View<'_> {
             lines.push(format!("     {dots}{line}"));
         }
     }
+}
+
+/// What stands for links that are not shown.
+pub(super) fn more(links: usize) -> String {
+    format!("… {} more …", text::count(links as i64))
 }
 
 /// Whether a shell runs there, be it one that runs a script and has its name.
