@@ -110,10 +110,13 @@ async fn fitting(
 ) -> Result<Part> {
     let shown = std::io::stderr().is_terminal();
     let clock = &recording.manifest.clock;
-    // One that is far too large need not be made to know it.
+    // One that is far too large need not be made to know it. That nothing is left to
+    // leave out is only said of one that was made.
     let expected = Sizes::expected(recording, &plan.selection)?;
-    if expected.bytes() > args.max_size.saturating_mul(FAR) {
-        plan = smaller(&plan, &expected, 0, args.max_size, clock)?;
+    if expected.bytes() > args.max_size.saturating_mul(FAR)
+        && let Ok(less) = smaller(&plan, &expected, 0, args.max_size, clock)
+    {
+        plan = less;
     }
     // What the page takes, once it has been made of a part that leaves it room.
     let mut page_bytes = 0;
