@@ -60,6 +60,7 @@ fn everything() -> Plan {
         comm: Some("whence".into()),
         cgroup: None,
         env: true,
+        failed_execs: true,
         unwind_budget: 100,
         counter: Some(Counter::choose(99)),
         probes: probes.into_iter().map(probe).collect(),

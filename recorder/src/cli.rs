@@ -71,6 +71,11 @@ pub struct Args {
     #[arg(long, value_name = "default|none|FILE", default_value = "default", value_parser = Rules::named)]
     pub redact: Rules,
 
+    /// Leave out execs that fail: to see them, a kernel that refuses fexit makes every
+    /// system call of the host slower (see --doctor)
+    #[arg(long)]
+    pub no_failed_execs: bool,
+
     /// Print events as they come, as `whence replay` would
     #[arg(long)]
     pub print: bool,
@@ -225,6 +230,7 @@ impl Args {
             },
             flight_recorder: self.flight_recorder,
             triggers: self.triggers,
+            failed_execs: !self.no_failed_execs,
             include_self: self.include_self,
             bounds: Bounds {
                 max_memory: self.max_memory.unwrap_or(OWN_MEMORY + rings),

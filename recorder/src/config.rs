@@ -58,6 +58,8 @@ pub struct Config {
     pub redact: Rules,
     /// How call paths of user code are found.
     pub unwind: Unwind,
+    /// Record execs that fail, too.
+    pub failed_execs: bool,
     /// Print events as they come.
     pub print: bool,
     /// End with [`Outcome::Loss`](crate::session::Outcome) if anything is lost.

@@ -40,6 +40,8 @@ pub struct Plan {
     pub cgroup: Option<Subtree>,
     /// Whether execs come with their environment.
     pub env: bool,
+    /// Whether execs that fail are recorded.
+    pub failed_execs: bool,
     /// Bytes of user stack memory that are taken per CPU and tenth of a second.
     pub unwind_budget: u64,
     /// The counter to sample CPUs with.
@@ -93,8 +95,21 @@ pub struct Loaded {
     pub caller_stacks: bool,
     /// Whether processes tell what code they have mapped.
     pub mappings_told: bool,
-    /// Whether execs that fail are recorded.
-    pub failed_execs: bool,
+    /// How execs that fail are seen.
+    pub failed_execs: FailedExecs,
+}
+
+/// How execs that fail are seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailedExecs {
+    /// They are not to be recorded.
+    Unwanted,
+    /// The kernel shows none.
+    Hidden,
+    /// At the return of the functions of their system calls: no other is slower.
+    AtReturns,
+    /// At the tracepoints of their system calls: each of all others is slower.
+    AtTracepoints,
 }
 
 impl std::fmt::Debug for Loaded {
@@ -149,9 +164,10 @@ impl Loaded {
         open.progs.on_prepare_exec.set_autoload(caller_stacks);
         open.progs.on_exit_group_dead.set_autoload(group_dead);
         open.progs.on_exit_last_live.set_autoload(!group_dead);
-        open.progs.on_execve_exit.set_autoload(true);
-        open.progs.on_execveat_exit.set_autoload(true);
-        if host::function(btf, EXECVE).is_some_and(trial::returns_are_traced) {
+        open.progs.on_execve_exit.set_autoload(plan.failed_execs);
+        open.progs.on_execveat_exit.set_autoload(plan.failed_execs);
+        let execve = host::function(btf, EXECVE).filter(|_| plan.failed_execs);
+        if execve.is_some_and(trial::returns_are_traced) {
             open.progs.on_execve_return.set_autoload(true);
             open.progs.on_execveat_return.set_autoload(true);
             let compat = host::has_function(btf, COMPAT_EXECVE);
@@ -190,7 +206,10 @@ impl Loaded {
             skel,
             caller_stacks,
             mappings_told: host::has_function(btf, "bpf_iter_task_vma_new"),
-            failed_execs: false,
+            failed_execs: match plan.failed_execs {
+                true => FailedExecs::Hidden,
+                false => FailedExecs::Unwanted,
+            },
         };
         this.set_memory_budget(plan.unwind_budget)?;
         Ok(this)
@@ -219,13 +238,22 @@ impl Loaded {
         attach(&progs.on_exit_last_live)?;
         attach(&progs.on_exec)?;
         attach(&progs.on_prepare_exec)?;
-        self.failed_execs =
-            self.attach_returns().is_some() || self.attach_exits_of_calls().is_some();
+        if self.failed_execs == FailedExecs::Hidden {
+            self.attach_failed_execs();
+        }
         Ok(())
     }
 
-    /// Starts recording execs that fail, at the return of the functions of the system
-    /// calls: no other call is slower for it.
+    /// Starts recording execs that fail, where the kernel shows them.
+    fn attach_failed_execs(&mut self) {
+        if self.attach_returns().is_some() {
+            self.failed_execs = FailedExecs::AtReturns;
+        } else if self.attach_exits_of_calls().is_some() {
+            self.failed_execs = FailedExecs::AtTracepoints;
+        }
+    }
+
+    /// At the return of the functions of the system calls.
     fn attach_returns(&mut self) -> Option<()> {
         let progs = &self.skel.progs;
         let of_compat = [

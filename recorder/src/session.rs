@@ -155,6 +155,7 @@ impl Session {
                 None => None,
             },
             env: !config.env.is_empty(),
+            failed_execs: config.failed_execs,
             unwind_budget: config.unwind.budget(),
             counter: (config.sample_hz > 0).then(|| Counter::choose(config.sample_hz)),
             probes: probes::resolve(&config.stacks, &btf)?,

@@ -20,6 +20,7 @@ section() {
 
 cat tests/bench/about.md >"$draft"
 section "A storm of processes" "${sudo[@]}" tests/bench/storm.py "$programs" ${TRACEXEC:+--tracexec}
+section "System calls" "${sudo[@]}" tests/bench/calls.py "$programs"
 section "CPU samples" "${sudo[@]}" tests/bench/samples.py "$programs"
 section "Reading samples" "${sudo[@]}" tests/bench/reading.py "$programs"
 section "Starting, and doing nothing" "${sudo[@]}" tests/bench/start.py "$programs"

@@ -33,6 +33,10 @@ def recorders(programs, tracexec):
         output="x.whence", lost=lost_of_whence,
         keeps="fork, exec, exit, exact argv, cwd, user, cgroup, stacks of callers; Parquet")
     yield Recorder(
+        "whence --no-failed-execs",
+        lambda out: [record, "-o", out + "/x.whence", "--sample", "0", "--no-failed-execs"],
+        output="x.whence", lost=lost_of_whence, keeps="the same, but for execs that fail")
+    yield Recorder(
         "perf record", lambda out: ["perf", "record", "-a", "-e", PERF_EVENTS, "-o", out + "/perf.data"],
         output="perf.data", lost=lambda said: "some" if "lost" in said.lower() else "0",
         keeps="fork, exec, exit; no argv")

@@ -40,12 +40,7 @@ pub(super) fn probes() -> Vec<Check> {
             trial::traced("sched_prepare_exec", sys::BPF_TRACE_RAW_TP),
             "Linux 6.10 or newer; without it, execs have no stacks of their callers",
         ),
-        optional(
-            "failed execs",
-            trial::traced("__x64_sys_execve", sys::BPF_TRACE_FEXIT)
-                .or_else(|_| trial::tracepoint()),
-            "CAP_SYS_ADMIN to open tracefs, and a kernel with CONFIG_FTRACE_SYSCALLS=y",
-        ),
+        failed_execs(),
         optional(
             "cpu sampling",
             trial::sampling(sys::PERF_TYPE_SOFTWARE, sys::PERF_COUNT_SW_CPU_CLOCK),
@@ -83,6 +78,24 @@ pub(super) fn probes() -> Vec<Check> {
             "a kernel with CONFIG_UPROBES=y, without lockdown=confidentiality",
         ),
     ]
+}
+
+fn failed_execs() -> Check {
+    let at_return = trial::traced("__x64_sys_execve", sys::BPF_TRACE_FEXIT);
+    let well = match at_return {
+        Ok(()) => "loaded and attached",
+        Err(_) => {
+            "loaded and attached at a tracepoint, as fexit is refused: every system call of the \
+             host is slower meanwhile, unless --no-failed-execs leaves them out"
+        }
+    };
+    check(
+        "failed execs",
+        Status::Limited,
+        at_return.or_else(|_| trial::tracepoint()),
+        well,
+        "CAP_SYS_ADMIN to open tracefs, and a kernel with CONFIG_FTRACE_SYSCALLS=y",
+    )
 }
 
 /// What the kernel said, and what that comes from as far as it can be told.

@@ -3,7 +3,7 @@
 use whence_schemas::manifest::Manifest;
 
 use crate::kernel::Symbols;
-use crate::loader::Loaded;
+use crate::loader::{FailedExecs, Loaded};
 
 /// Before anything is attached.
 pub(super) fn note(manifest: &mut Manifest, symbols: &Symbols, loaded: &Loaded) {
@@ -26,12 +26,18 @@ pub(super) fn note(manifest: &mut Manifest, symbols: &Symbols, loaded: &Loaded) 
 
 /// Once all is attached.
 pub(super) fn note_attached(manifest: &mut Manifest, loaded: &Loaded) {
-    if !loaded.failed_execs {
-        let note = "execs that fail are not recorded: this kernel refuses fexit, and the \
-                    tracepoints of system calls cannot be reached (needs \
-                    CONFIG_FTRACE_SYSCALLS, and CAP_SYS_ADMIN to open tracefs)";
-        manifest.notes.push(note.into());
-    }
+    let failed_execs = match loaded.failed_execs {
+        FailedExecs::AtReturns | FailedExecs::AtTracepoints => None,
+        FailedExecs::Unwanted => {
+            Some("execs that fail are not recorded: it was asked for by --no-failed-execs")
+        }
+        FailedExecs::Hidden => Some(
+            "execs that fail are not recorded: this kernel refuses fexit, and the \
+             tracepoints of system calls cannot be reached (needs CONFIG_FTRACE_SYSCALLS, \
+             and CAP_SYS_ADMIN to open tracefs)",
+        ),
+    };
+    manifest.notes.extend(failed_execs.map(str::to_owned));
     let unwatched = loaded.unwatched_cpus();
     if unwatched > 0 {
         manifest.notes.push(format!(

@@ -16,6 +16,7 @@ pub(super) const TESTS: &[Test] = &[
     test("a_script_names_its_interpreter", script),
     test("a_program_without_a_name_is_said_to_be_deleted", memfd),
     test("failed_execs_are_recorded_with_errno_and_argv", failed),
+    test("failed_execs_are_left_out_if_asked", left_out),
     test("asking_whether_a_program_could_run_is_no_exec", check),
     test("a_thread_that_executes_keeps_the_process", from_thread),
     test("a_deleted_working_directory_says_so", deleted_cwd),
@@ -196,6 +197,28 @@ fn failed() -> Result<(), Failed> {
     let last = rows.last().ok_or("no row")?;
     equal!(last["argv_bytes"], 200_001);
     equal!(last["argv_state"], "truncated");
+    Ok(())
+}
+
+fn left_out() -> Result<(), Failed> {
+    let recording = record(&["--no-failed-execs"], &[&workload(), "fail"])?;
+    ensure!(
+        recording.said().contains("--no-failed-execs"),
+        "it does not say so: {}",
+        recording.said()
+    );
+    ensure!(
+        recording.printed().lines().count() > 1,
+        "the workload's execs did not fail"
+    );
+    equal!(
+        recording.number("SELECT count(*) FROM exec WHERE errno <> 0")?,
+        0
+    );
+    equal!(
+        recording.number("SELECT count(*) FROM exec WHERE argv[2] = 'fail'")?,
+        1
+    );
     Ok(())
 }
 
