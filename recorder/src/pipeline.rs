@@ -24,7 +24,7 @@ use crate::entry::Origin;
 use crate::loss::{CALLER, EXEC, EXIT, FORK, MAPPING, PROBE, SAMPLE, SNAPSHOT, STREAMS, WAIT};
 use crate::memory;
 use crate::print::Printer;
-use crate::processes::Processes;
+use crate::processes::{Processes, upid};
 use crate::sink::Sink;
 use crate::stacks::{Owner, Stacks};
 use crate::trigger::Triggers;
@@ -211,9 +211,12 @@ impl Pipeline {
         self.sink.flush();
     }
 
-    /// Moves the rows that describe call paths to their tables. Names come when
-    /// they are found, in a later segment; the `last` time, they are waited for.
-    pub fn collect_stacks(&mut self, last: bool) {
+    /// Before segments are completed: moves the rows that describe call paths to
+    /// their tables, and stores the processes that only other rows tell of. Names
+    /// come when they are found, in a later segment; the `last` time, they are
+    /// waited for.
+    pub fn collect(&mut self, last: bool) {
+        self.push_strangers();
         self.processes.forget_dead();
         match last {
             false => self.stacks.name_frames(),
@@ -282,11 +285,10 @@ impl Pipeline {
     }
 
     fn owner(&mut self, process: &wire::Process) -> Owner {
-        let upid = upid(process);
         Owner {
-            upid,
+            upid: upid(process),
             pid: process.pid,
-            image: self.processes.image(upid, process.pid),
+            image: self.processes.image(process),
         }
     }
 
@@ -367,10 +369,6 @@ impl Pipeline {
             reaper_upid: parent_upid(&wire.reaper),
         });
     }
-}
-
-fn upid(process: &wire::Process) -> i64 {
-    ids::upid(process.start_ns.cast_signed(), process.pid.cast_signed())
 }
 
 /// Pid 0 is the idle task, which is no process.

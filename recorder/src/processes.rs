@@ -4,12 +4,17 @@
 //! An image is one program in execution. Processes that fork share it with
 //! their child, so that its mappings are read once, from whichever of them
 //! still lives.
+//!
+//! A process that was seen to do something, and of which nothing else has told by
+//! the time that segments are completed, is a stranger: its events were lost.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use hashbrown::{HashMap, HashSet};
+use whence_bpf::wire;
+use whence_schemas::ids;
 
 use crate::decode::UserStack;
 use crate::modules::{Mapping, Modules};
@@ -48,6 +53,8 @@ const REREAD_NS: i64 = 1_000_000_000;
 const MAX_ENDED: usize = 16 * 1024;
 /// Processes remembered per image, to read its mappings from.
 const PIDS: usize = 8;
+/// Strangers that are kept at a time; of more, rows that name them are all there is.
+const MAX_STRANGERS: usize = 64 * 1024;
 
 impl Image {
     /// The mapping that holds an address, if it is known.
@@ -135,7 +142,24 @@ pub struct Processes {
     live: HashMap<i64, Process>,
     /// Those that have ended a moment ago, with when.
     ended: VecDeque<(i64, i64)>,
+    /// By upid, those of which no event has told yet.
+    strangers: HashMap<i64, Stranger>,
     images: u64,
+}
+
+/// A process that is only known by what it did.
+#[derive(Clone, Debug)]
+pub struct Stranger {
+    /// It.
+    pub process: wire::Process,
+    /// Its name, if it was seen: threads have names of their own.
+    pub comm: Option<String>,
+}
+
+/// The lasting id of a process.
+#[must_use]
+pub fn upid(process: &wire::Process) -> i64 {
+    ids::upid(process.start_ns.cast_signed(), process.pid.cast_signed())
 }
 
 #[derive(Debug)]
@@ -148,6 +172,7 @@ struct Process {
 impl Processes {
     /// A process that runs a program already. What is known of it stays.
     pub fn snapshot(&mut self, upid: i64, pid: u32, exe: Option<String>) {
+        self.strangers.remove(&upid);
         if !self.live.contains_key(&upid) {
             self.insert(upid, pid, exe, 0);
         }
@@ -155,6 +180,9 @@ impl Processes {
 
     /// A process was created: it shares its parent's image.
     pub fn fork(&mut self, parent: i64, child: i64, child_pid: u32) {
+        // Both are named by its row.
+        self.strangers.remove(&parent);
+        self.strangers.remove(&child);
         let image = match self.live.get(&parent) {
             Some(parent) => Rc::clone(&parent.image),
             None => self.new_image(None),
@@ -170,6 +198,7 @@ impl Processes {
 
     /// A process executes a program; returns how many it has, with this one.
     pub fn exec(&mut self, upid: i64, pid: u32, exe: Option<String>) -> i32 {
+        self.strangers.remove(&upid);
         let before = self.live.remove(&upid);
         if let Some(process) = &before {
             process.image.remove(pid);
@@ -189,6 +218,7 @@ impl Processes {
     /// before may be read after.
     pub fn exit(&mut self, upid: i64, ts_ns: i64) {
         const MOMENT_NS: i64 = 1_000_000_000;
+        self.strangers.remove(&upid);
         self.ended.push_back((ts_ns, upid));
         while let Some((at, upid)) = self.ended.front().copied()
             && (ts_ns - at > MOMENT_NS || self.ended.len() > MAX_ENDED)
@@ -201,11 +231,42 @@ impl Processes {
     }
 
     /// The program that a process runs.
-    pub fn image(&mut self, upid: i64, pid: u32) -> Rc<Image> {
-        if let Some(process) = self.live.get(&upid) {
-            return Rc::clone(&process.image);
+    pub fn image(&mut self, process: &wire::Process) -> Rc<Image> {
+        let upid = upid(process);
+        if let Some(known) = self.live.get(&upid) {
+            return Rc::clone(&known.image);
         }
-        self.insert(upid, pid, None, 0)
+        self.meet(upid, process, None);
+        self.insert(upid, process.pid, None, 0)
+    }
+
+    /// A process has done something, under that name.
+    pub fn see(&mut self, process: &wire::Process, comm: Option<&str>) {
+        let upid = upid(process);
+        if let Some(stranger) = self.strangers.get_mut(&upid) {
+            if stranger.comm.is_none() {
+                stranger.comm = comm.map(str::to_owned);
+            }
+        } else if process.pid != 0 && !self.live.contains_key(&upid) {
+            self.meet(upid, process, comm);
+            self.insert(upid, process.pid, None, 0);
+        }
+    }
+
+    fn meet(&mut self, upid: i64, process: &wire::Process, comm: Option<&str>) {
+        if self.strangers.len() < MAX_STRANGERS {
+            let stranger = Stranger {
+                process: *process,
+                comm: comm.map(str::to_owned),
+            };
+            self.strangers.insert(upid, stranger);
+        }
+    }
+
+    /// Those that are strangers still; they are none any more.
+    pub fn take_strangers(&mut self) -> Vec<Stranger> {
+        let strangers = std::mem::take(&mut self.strangers);
+        strangers.into_values().collect()
     }
 
     /// Every mapping that is known, each with one of the processes that have it.
@@ -285,25 +346,60 @@ impl Processes {
 mod tests {
     use super::*;
 
+    fn process(pid: u32, tid: u32) -> wire::Process {
+        wire::Process {
+            start_ns: u64::from(pid) << 20,
+            pid,
+            tid,
+        }
+    }
+
     #[test]
     fn a_child_shares_the_image_until_it_executes() {
         let mut processes = Processes::default();
-        processes.snapshot(1, 10, Some("/bin/sh".into()));
-        processes.fork(1, 2, 11);
-        let parent = processes.image(1, 10).number;
-        assert_eq!(processes.image(2, 11).number, parent);
-        assert_eq!(processes.exec(2, 11, None), 1);
-        assert_ne!(processes.image(2, 11).number, parent);
-        assert_eq!(processes.exec(2, 11, None), 2);
+        let (parent, child) = (process(10, 10), process(11, 11));
+        processes.snapshot(upid(&parent), 10, Some("/bin/sh".into()));
+        processes.fork(upid(&parent), upid(&child), 11);
+        let of_parent = processes.image(&parent).number;
+        assert_eq!(processes.image(&child).number, of_parent);
+        assert_eq!(processes.exec(upid(&child), 11, None), 1);
+        assert_ne!(processes.image(&child).number, of_parent);
+        assert_eq!(processes.exec(upid(&child), 11, None), 2);
     }
 
     #[test]
     fn a_snapshot_does_not_undo_what_events_told() {
         let mut processes = Processes::default();
-        processes.exec(1, 10, Some("/bin/awk".into()));
-        let image = processes.image(1, 10).number;
-        processes.snapshot(1, 10, Some("/bin/sh".into()));
-        assert_eq!(processes.image(1, 10).number, image);
+        let awk = process(10, 10);
+        processes.exec(upid(&awk), 10, Some("/bin/awk".into()));
+        let image = processes.image(&awk).number;
+        processes.snapshot(upid(&awk), 10, Some("/bin/sh".into()));
+        assert_eq!(processes.image(&awk).number, image);
+    }
+
+    #[test]
+    fn what_no_event_tells_of_is_a_stranger() {
+        let mut processes = Processes::default();
+        for pid in 10..15 {
+            processes.see(&process(pid, pid), Some("busy"));
+        }
+        processes.see(&process(15, 16), None);
+        processes.image(&process(17, 17));
+        processes.see(&process(17, 17), Some("late"));
+        processes.see(&process(0, 0), None);
+        processes.exec(upid(&process(10, 10)), 10, None);
+        processes.exit(upid(&process(11, 11)), 1_000);
+        processes.fork(upid(&process(12, 12)), upid(&process(13, 13)), 13);
+        let mut left: Vec<_> = processes
+            .take_strangers()
+            .into_iter()
+            .map(|stranger| (stranger.process.pid, stranger.comm))
+            .collect();
+        left.sort();
+        let named = |pid, name: &str| (pid, Some(name.to_owned()));
+        assert_eq!(left, [named(14, "busy"), (15, None), named(17, "late")]);
+        processes.see(&process(14, 14), None);
+        assert!(processes.take_strangers().is_empty(), "told once");
     }
 
     #[test]

@@ -332,7 +332,7 @@ impl Session {
             self.read_losses(clock::boot_ns())?;
             self.settle_snapshot();
         }
-        self.pipeline.collect_stacks(false);
+        self.pipeline.collect(false);
         let (pipeline, manifest) = (&mut self.pipeline, &mut self.manifest);
         pipeline.sink.rotate(manifest)?;
         self.guard
@@ -399,7 +399,7 @@ impl Session {
             *received += withheld;
         }
         losses.check(&received, end_ns, &mut pipeline.sink.loss.rows);
-        pipeline.collect_stacks(true);
+        pipeline.collect(true);
         let count = |failure: &_, rows: &mut _| guard::count(failure, losses, end_ns, rows);
         for failure in pipeline.sink.close(&mut self.manifest, count) {
             guard::miss(&failure, &mut self.manifest);

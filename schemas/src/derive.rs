@@ -12,8 +12,8 @@
 //! - The **image** (program, arguments, user, cgroup) is that of the last
 //!   successful exec or of a later snapshot; else the one that it inherited,
 //!   which is the image of its parent at the moment of the fork.
-//! - A process of which only a child or its end was seen gets a row with
-//!   `source = 'inferred'`.
+//! - A process of which only a child, its end or something that it did was seen
+//!   gets a row with `source = 'inferred'`.
 //!
 //! Work is linear but for sorting, and walks arrays in order of starts, so that
 //! parents come first; nothing recurses on the depth of the data.

@@ -12,6 +12,7 @@ use crate::argv::{Argv, texts, wanted_env};
 use crate::cgroups::container_id;
 use crate::decode::{Image, comm};
 use crate::loss::{CALLER, EXEC, SNAPSHOT};
+use crate::processes::Stranger;
 use crate::procfs;
 
 impl Pipeline {
@@ -156,6 +157,20 @@ impl Pipeline {
             pid_ns: known(wire.pid_ns),
             ..running(&wire.process, &comm(&wire.comm))
         });
+    }
+
+    /// Processes of which no event has told, by what they did.
+    pub(super) fn push_strangers(&mut self) {
+        for Stranger { process, comm } in self.processes.take_strangers() {
+            self.sink.process.rows.push(process::Row {
+                upid: upid(&process),
+                pid: process.pid.cast_signed(),
+                start_ns: process.start_ns.cast_signed(),
+                comm: comm.as_deref(),
+                source: "inferred",
+                ..process::Row::default()
+            });
+        }
     }
 
     /// A process that only its children and `/proc` know.

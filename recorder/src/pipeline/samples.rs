@@ -26,6 +26,9 @@ impl Pipeline {
         let context = context::of(path.interrupt, false, wait.waker.pid);
         // In an interrupt, whoever ran had nothing to do with it.
         let by_task = context == "task";
+        if by_task {
+            self.processes.see(&wait.waker, None);
+        }
         Waker {
             upid: by_task.then(|| upid(&wait.waker)),
             tid: by_task.then_some(wait.waker.tid.cast_signed()),
@@ -53,12 +56,16 @@ impl Pipeline {
             return;
         }
         self.received(stream);
+        let thread = comm(&wire.comm);
+        // Threads have names of their own.
+        let is_leader = wire.process.tid == wire.process.pid;
+        self.processes
+            .see(&wire.process, is_leader.then_some(&thread));
         let user_stack_id = event.user_stack.leaf().and_then(|_| {
             let owner = self.owner(&wire.process);
             self.stacks.user(&event.user_stack, &owner, ts_ns)
         });
         let waker = self.waker(event);
-        let thread = comm(&wire.comm);
         if event.is_hit() {
             self.triggers.hit(&name);
             let wall_us = self.clock.wall_us(ts_ns);

@@ -53,7 +53,7 @@ crate::table! {
         stime_ns: Opt<I64> = Dict,
         /// Peak resident memory in bytes, at the end.
         max_rss_bytes: Opt<I64> = Dict,
-        /// How the process is known: `fork`, `exec`, `snapshot`, or `inferred` where only its children or its exit were seen.
+        /// How the process is known: `fork`, `exec`, `snapshot`, or `inferred` where only its children, its exit or something it did was seen.
         source: Text = Dict,
         /// Distance from the root of its tree; NULL until the tree is numbered.
         depth: Opt<I32> = Dict,

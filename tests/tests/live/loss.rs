@@ -7,6 +7,7 @@ use super::{Test, ensure, equal, test};
 
 pub(super) const TESTS: &[Test] = &[
     test("with_a_ring_too_small_what_is_lost_is_counted", small_ring),
+    test("a_process_whose_events_were_lost_has_a_row", strangers),
     test("loss_can_be_made_an_error", fail_on_loss),
     test("the_recorder_says_what_it_cost", overhead),
     Test {
@@ -68,6 +69,34 @@ fn small_ring() -> Result<(), Failed> {
             "{question:?} is not told of the loss: {answer}"
         );
     }
+    Ok(())
+}
+
+/// The ring of process life is full when a process begins that only samples, which
+/// have a ring of their own, can tell of.
+fn strangers() -> Result<(), Failed> {
+    let script = "kill -STOP $PPID; \"$0\" storm 500 2; \
+                  /bin/sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'; \
+                  kill -CONT $PPID";
+    let recording = record(
+        &["--ring", "64", "--unwind", "fp"],
+        &["/bin/sh", "-c", script, &workload()],
+    )?;
+    let unseen = recording.number(
+        "SELECT count(*) FROM (SELECT upid FROM sample EXCEPT SELECT child_upid FROM fork
+           EXCEPT SELECT upid FROM exec EXCEPT SELECT upid FROM exit
+           EXCEPT SELECT upid FROM process WHERE source = 'snapshot')
+         WHERE upid IS NOT NULL",
+    )?;
+    ensure!(unseen > 0, "all processes that were sampled were seen");
+    let named = recording.number(
+        "SELECT count(*) FROM process WHERE source = 'inferred' AND comm = 'sh'
+           AND upid IN (SELECT upid FROM sample)",
+    )?;
+    ensure!(named > 0, "the shell has no row");
+    let verified = recording.whence(&["verify"])?;
+    let said = String::from_utf8_lossy(&verified.stdout);
+    ensure!(verified.status.success(), "{said}");
     Ok(())
 }
 
