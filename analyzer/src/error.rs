@@ -9,6 +9,8 @@ use datafusion::error::DataFusionError;
 
 use whence_schemas::quote::printable;
 
+use crate::render::text::fit;
+
 pub use sql::QueryError;
 
 /// Result of this crate.
@@ -108,11 +110,12 @@ impl Error {
     }
 
     /// What is said of it: one line, and for a question the line of it that is
-    /// wrong.
+    /// wrong. A name from a recording may have a megabyte: a longer line is cut.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
+        const COLUMNS: usize = 2000;
         let text = self.to_string();
-        let mut lines = vec![printable(text.trim_end()).into_owned()];
+        let mut lines = vec![fit(&printable(text.trim_end()), COLUMNS)];
         if let Self::Query(error) = self {
             lines.extend_from_slice(error.shown());
         }
@@ -201,6 +204,15 @@ mod tests {
         assert_eq!(Error::Query(String::new().into()).exit_code(), 1);
         assert_eq!(Error::Nothing("x".into()).exit_code(), 1);
         assert!(Error::output(io()).is_broken_pipe());
+    }
+
+    #[test]
+    fn a_name_of_a_megabyte_does_not_fill_the_screen() {
+        let error = Error::Nothing(format!("no {}; near names: y", "x".repeat(1 << 20)));
+        let [line] = &error.lines()[..] else {
+            panic!("one line");
+        };
+        assert!(line.chars().count() == 2000 && line.ends_with('…'));
     }
 
     #[test]

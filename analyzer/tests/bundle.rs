@@ -118,9 +118,22 @@ fn times_are_chosen_as_people_give_them() {
     let n = |zip: &Path| rows(zip, &[count])[0]["n"].as_i64();
     let zip = bundle(
         &recording,
-        &["--since", "13:01:00", "--until", "13:02:00", "--note", "x"],
+        &[
+            "--since",
+            "13:01:00",
+            "--until",
+            "13:02:00",
+            "--note",
+            "slow\nat \x1b[2J one",
+        ],
     );
     assert_eq!(n(&zip), Some(4));
+    let info = answer(&zip, &["info"]);
+    assert!(
+        info.contains("  said       slow\n") && info.contains("  said       at "),
+        "{info}"
+    );
+    assert!(!info.contains('\x1b'), "{info}");
     let zip = bundle(&recording, &["--around", "13:03:00", "--window", "5s"]);
     assert_eq!(n(&zip), Some(2));
     let zip = bundle(&recording, &["--around", "mysql"]);

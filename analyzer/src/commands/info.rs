@@ -55,7 +55,10 @@ fn facts(recording: &Recording) -> Vec<(&'static str, String)> {
     let (start, end) = recording.range_ns();
     let wall = |ns| text::time(manifest.clock.wall_us(ns));
     let host = &manifest.host;
-    let mut facts = vec![
+    let note = manifest.bundle.as_ref().and_then(|b| b.note.as_deref());
+    let said = note.iter().flat_map(|note| note.lines());
+    let mut facts: Vec<_> = said.map(|line| ("said", line.to_owned())).collect();
+    facts.extend([
         (
             "host",
             format!(
@@ -88,7 +91,7 @@ fn facts(recording: &Recording) -> Vec<(&'static str, String)> {
                 manifest.recording_id, manifest.boot_id, manifest.recorder_version
             ),
         ),
-    ];
+    ]);
     for event in &manifest.events {
         facts.push((
             "stacks of",
