@@ -39,6 +39,12 @@ impl Chunk {
         self.bytes.extend_from_slice(record);
     }
 
+    /// Memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// The records in the order of their time, which is their first field.
     ///
     /// They were read ring by ring; a sample that was taken before an exec is to

@@ -59,6 +59,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 /// How often a thread that is waited for is looked at.
 const SOON: Duration = Duration::from_millis(5);
+/// Memory that events may take while the kernel's symbols are read.
+const EARLY_BYTES: usize = 24 << 20;
 /// Memory that is needed beside that in the kernel at the least.
 const LEAST_MEMORY: u64 = 32 << 20;
 
@@ -302,12 +304,16 @@ impl Session {
     }
 
     /// Waits for the kernel's symbols, and says what cannot be known. Gives what
-    /// happened meanwhile, for which a ring may have too little room.
+    /// happened meanwhile, for which a ring may have too little room; where that
+    /// takes long, the rings must do for the rest.
     fn know_symbols(&mut self, chunks: &Receiver<Chunk>) -> Vec<Chunk> {
-        let mut early = Vec::new();
+        let (mut early, mut bytes) = (Vec::new(), 0);
         let symbols = self.symbols.take().and_then(|thread| {
-            while !thread.is_finished() {
-                early.extend(chunks.recv_timeout(SOON));
+            while !thread.is_finished() && bytes < EARLY_BYTES {
+                if let Ok(chunk) = chunks.recv_timeout(SOON) {
+                    bytes += chunk.bytes();
+                    early.push(chunk);
+                }
             }
             thread.join().ok()
         });
