@@ -16,6 +16,9 @@ use crate::render::text;
 use crate::stacks::{Function, Stacks};
 use crate::{Error, Result};
 
+/// Columns of a line before the name of a function.
+const BEFORE_NAME: usize = 18;
+
 /// Weights of one function: where it runs itself, and where it is on the path.
 #[derive(Clone, Copy, Default)]
 struct Weights {
@@ -66,13 +69,18 @@ pub async fn run(args: &Top) -> Result<()> {
         amount(sums.whole)
     ))?;
     answer.line("")?;
+    // Whole where nobody looks at it: it may be searched for names.
+    let columns = match answer.screen.is_terminal {
+        true => answer.screen.width.saturating_sub(BEFORE_NAME),
+        false => usize::MAX,
+    };
     answer.line("    self   total  function")?;
     for (name, weights) in &sums.functions {
         let line = format!(
             "  {:>6}  {:>6}  {}",
             text::share(weights.own, sums.whole),
             text::share(weights.total, sums.whole),
-            printable(name)
+            text::fit(&printable(name), columns)
         );
         answer.line(&line)?;
     }
