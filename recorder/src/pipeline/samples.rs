@@ -26,9 +26,6 @@ impl Pipeline {
         let context = context::of(path.interrupt, false, wait.waker.pid);
         // In an interrupt, whoever ran had nothing to do with it.
         let by_task = context == "task";
-        if by_task {
-            self.processes.see(&wait.waker, None);
-        }
         Waker {
             upid: by_task.then(|| upid(&wait.waker)),
             tid: by_task.then_some(wait.waker.tid.cast_signed()),
