@@ -45,6 +45,11 @@ impl Names {
         self.ends.len()
     }
 
+    /// Bytes of all texts.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// All of them, in order of their numbers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.ends.len() as u32).map(|number| self.name(number))

@@ -78,9 +78,7 @@ impl Session {
         let state = SessionStateBuilder::new_with_default_features()
             .with_config(config())
             .with_runtime_env(runtime)
-            .with_physical_optimizer_rule(Arc::new(GroupByNumbers::new(Arc::clone(
-                &recordings.memory,
-            ))));
+            .with_physical_optimizer_rule(Arc::new(GroupByNumbers));
         let context = SessionContext::new_with_state(state.build());
         let segments = store::of(recordings.all.iter()).map_err(DataFusionError::from)?;
         context.register_object_store(store::url()?.as_ref(), segments);

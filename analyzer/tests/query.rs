@@ -384,44 +384,87 @@ fn the_list_names_every_query() {
     }
 }
 
-/// Rows are grouped by numbers of texts where these lie in the file as such; an
-/// expression around a text keeps it from that.
+/// Groups of rows of files are added up by numbers; rows that come from anything but a
+/// file are added up by the engine.
 #[test]
-fn groups_of_texts_are_the_same_as_groups_of_their_values() {
-    let (_dir, recording) = recorded(host());
-    let grouped = |columns: &[&str], table: &str, filter: &str| {
-        let ask = |columns: &[String]| {
-            let named = columns.iter().enumerate();
-            let named: Vec<_> = named.map(|(at, c)| format!("{c} AS c{at}")).collect();
-            let (named, columns) = (named.join(", "), columns.join(", "));
+fn groups_by_numbers_are_those_of_the_engine() {
+    let story = host()
+        .run(20, 50, 63, &["/usr/bin/awk", "{print}"])
+        .run(30, 50, 64, &["/usr/bin/awk", ""])
+        .samples(1, "cpu-clock", ("softirq", "awk"), &["entry"], &[])
+        .samples(
+            2,
+            "off-cpu",
+            ("task", "awk"),
+            &["entry", "schedule"],
+            &["main"],
+        );
+    let (_dir, recording) = recorded(story);
+    let grouped = |columns: &str, table: &str, filter: &str| {
+        let named = columns.split(", ").enumerate();
+        let named: Vec<_> = named.map(|(at, c)| format!("{c} AS c{at}")).collect();
+        let ask = |from: &str| {
+            let named = named.join(", ");
             let sql = format!(
-                "SELECT {named}, count(*) AS n, count(DISTINCT pid) AS pids, min(ts_ns) AS first
-                 FROM {table} {filter} GROUP BY {columns} ORDER BY {columns}"
+                "SELECT {named}, count(*) AS n, count(DISTINCT tid) AS tids, min(ts_ns) AS first,
+                 sum(ts_ns) AS ns, sum(nullif(tid, 0)) AS of_some, count(nullif(tid, 0)) AS some,
+                 sum(tid) FILTER (WHERE tid > 2000) AS late, avg(ts_ns) AS mean
+                 FROM {from} GROUP BY {columns} ORDER BY {columns}"
             );
             rows(&recording, &[&sql])
         };
-        let plain: Vec<String> = columns.iter().map(|c| (*c).to_owned()).collect();
-        let values: Vec<String> = columns.iter().map(|c| format!("nullif({c}, '')")).collect();
-        let (numbered, values) = (ask(&plain), ask(&values));
+        let numbered = ask(&format!("{table} {filter}"));
+        let all = format!("(SELECT * FROM {table} {filter} ORDER BY ts_ns LIMIT 1000000)");
         assert!(!numbered.is_empty(), "{columns:?}");
-        assert_eq!(numbered, values, "{columns:?} of {table} {filter}");
+        assert_eq!(numbered, ask(&all), "{columns:?} of {table} {filter}");
     };
-    grouped(&["comm"], "exec", "");
-    grouped(&["parent_comm", "comm"], "exec", "");
+    grouped("comm", "exec", "");
+    grouped("parent_comm, comm", "exec", "");
     // A text that is not there, and constants of files.
-    grouped(&["container_id", "comm", "host"], "exec", "");
-    grouped(&["boot_id"], "exec", "WHERE errno = 0");
-    grouped(&["comm"], "exec", "WHERE comm <> 'awk'");
-    grouped(&["filename", "comm"], "exec", "WHERE parent_comm = 'cron'");
-    grouped(&["event", "context", "comm"], "sample", "");
+    grouped("container_id, comm, host", "exec", "");
+    grouped("boot_id", "exec", "WHERE errno = 0");
+    grouped("comm", "exec", "WHERE comm <> 'awk'");
+    grouped("filename, comm", "exec", "WHERE parent_comm = 'cron'");
+    grouped("event, context, comm", "sample", "");
+    // Integers, few and many, some of them not there, and times.
+    grouped("errno", "exec", "WHERE cmdline LIKE '%echo%'");
+    grouped(
+        "exec_seq, errno",
+        "exec",
+        "WHERE comm IN ('awk', 'sh') AND pid > 1",
+    );
+    grouped("user_stack_id, kernel_stack_id", "sample", "");
+    grouped("upid", "exec", "WHERE exe IS NULL OR comm = 'awk'");
+    grouped("comm, upid", "exec", "WHERE upper(comm) LIKE 'A%'");
+    grouped(
+        "cpu, to_timestamp_nanos(ts_ns)",
+        "sample",
+        "WHERE comm LIKE '%' AND weight > 0",
+    );
+    grouped("argv_state, argv_raw IS NULL", "exec", "");
+    // What is asked of a text that is not there.
+    grouped("cpu", "sample", "WHERE waker_context IS NULL");
+    grouped("comm", "exec", "WHERE container_id IS NULL");
+    grouped("comm", "exec", "WHERE coalesce(container_id, comm) <> ''");
+    grouped(
+        "comm",
+        "exec",
+        "WHERE coalesce(container_id, 'none') = 'none'",
+    );
     let plan = |sql: &str| {
         answer(
             &recording,
             &["query", &format!("EXPLAIN {sql}"), "--format", "csv"],
         )
     };
-    let numbered = plan("SELECT comm, count(*) FROM exec GROUP BY comm");
-    assert!(numbered.contains("number(comm"), "{numbered}");
+    for sql in [
+        "SELECT comm, count(*) FROM exec GROUP BY comm",
+        "SELECT comm, count(*) FROM exec WHERE comm LIKE 'a%' GROUP BY comm",
+        "SELECT user_stack_id, sum(weight) FROM sample GROUP BY user_stack_id",
+    ] {
+        let plan = plan(sql);
+        assert!(plan.contains("Tally"), "{plan}");
+    }
     let texts = plan("SELECT comm, min(comm) FROM exec GROUP BY comm");
-    assert!(!texts.contains("number(comm"), "{texts}");
+    assert!(!texts.contains("Tally"), "{texts}");
 }
