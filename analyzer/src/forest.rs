@@ -10,6 +10,7 @@
 mod fetch;
 mod load;
 mod table;
+mod upids;
 
 use std::collections::BTreeSet;
 use std::hash::BuildHasher as _;
@@ -18,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::{Array as _, ArrayRef, AsArray as _, DictionaryArray, RecordBatch};
 use arrow::datatypes::{ArrowPrimitiveType, Int32Type, Int64Type};
 use datafusion::execution::memory_pool::MemoryReservation;
-use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
+use hashbrown::{DefaultHashBuilder, HashTable};
 use whence_schemas::tree::NONE;
 
 use crate::Result;
@@ -26,6 +27,7 @@ use crate::recording::{Boot, Recordings};
 use crate::scan;
 
 pub use table::ProcessTable;
+pub use upids::Upids;
 
 /// A column of `process` that a forest holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,13 +170,13 @@ impl Forest {
     ///
     /// # Errors
     /// Never.
-    pub fn nodes_of(&self, upids: &HashSet<i64>) -> Result<Vec<u32>> {
+    pub fn nodes_of(&self, upids: &Upids) -> Result<Vec<u32>> {
         const JOB_NODES: usize = 64 * 1024;
         let jobs = self.len().div_ceil(JOB_NODES);
         let found = scan::each(jobs, Vec::new, |found: &mut Vec<u32>, at| {
             let start = at * JOB_NODES;
             let end = (start + JOB_NODES).min(self.len());
-            let nodes = (start..end).filter(|node| upids.contains(&self.upid[*node]));
+            let nodes = (start..end).filter(|node| upids.contains(self.upid[*node]));
             found.extend(nodes.map(|node| node as u32));
             Ok(())
         })?;

@@ -14,7 +14,7 @@ use crate::paths::samples::{Filter, Samples, Weighted, aggregate};
 use crate::paths::select::{CPU_EVENTS, short};
 use crate::render::text;
 use crate::stacks::{Function, Stacks};
-use crate::{Error, Result};
+use crate::{Error, Result, scan};
 
 /// Columns of a line before the name of a function.
 const BEFORE_NAME: usize = 18;
@@ -50,7 +50,7 @@ pub async fn run(args: &Top) -> Result<()> {
     };
     let event = event.map_err(|e| negative(&session.recordings, e))?;
     let stacks = Stacks::load(&session.recordings)?;
-    let mut sums = sums(&weighted, &stacks, &event);
+    let mut sums = sums(&weighted, &stacks, &event)?;
     sums.functions.truncate(args.rows);
     sums.processes.truncate(args.rows);
     let mut answer = Answer::begin(args.output.format, &session.recordings)?;
@@ -129,18 +129,75 @@ pub(super) fn chosen_of<'a>(
     }))
 }
 
+/// Rows that a thread adds up at once.
+const PART_ROWS: usize = 64 * 1024;
+
 /// Adds up by function and by process. Time in the idle task is no use of a CPU
 /// and is left out.
-fn sums(weighted: &Samples, stacks: &Stacks, event: &str) -> Sums {
-    let mut functions = vec![Weights::default(); stacks.names().count()];
-    // The row in which a function was met last.
-    let mut met = vec![usize::MAX; functions.len()];
-    let mut processes: BTreeMap<&str, i64> = BTreeMap::new();
-    let mut whole = 0_i64;
-    let busy = |row: &Weighted<'_>| row.event == event && row.context != "idle";
-    for (number, row) in weighted.iter().filter(busy).enumerate() {
-        whole = whole.saturating_add(row.weight);
-        let of_process = processes.entry(row.comm).or_default();
+fn sums(weighted: &Samples, stacks: &Stacks, event: &str) -> Result<Sums> {
+    let parts = scan::each(
+        weighted.len().div_ceil(PART_ROWS),
+        || Part::new(stacks),
+        |part, at| {
+            let start = at * PART_ROWS;
+            let rows = weighted.some(start..(start + PART_ROWS).min(weighted.len()));
+            let busy = |row: &Weighted<'_>| row.event == event && row.context != "idle";
+            rows.filter(busy).for_each(|row| part.add(&row, stacks));
+            Ok(())
+        },
+    )?;
+    let mut all = Part::new(stacks);
+    parts.iter().for_each(|part| all.put(part));
+    let functions = all.functions.into_iter().enumerate();
+    let mut functions: Vec<(String, Weights)> = functions
+        .filter(|(function, _)| all.met[*function] != NEVER)
+        .map(|(function, weights)| (stacks.name(function as Function).to_owned(), weights))
+        .collect();
+    functions.sort_by(|a, b| {
+        let key = |w: &Weights| (w.own, w.total);
+        key(&b.1).cmp(&key(&a.1)).then_with(|| a.0.cmp(&b.0))
+    });
+    let processes = all.processes.into_iter();
+    let mut processes: Vec<(String, i64)> = processes
+        .map(|(comm, weight)| (comm.to_owned(), weight))
+        .collect();
+    processes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Ok(Sums {
+        functions,
+        processes,
+        whole: all.whole,
+    })
+}
+
+/// A function that was not met.
+const NEVER: usize = usize::MAX;
+
+/// What one thread has added up.
+struct Part<'a> {
+    functions: Vec<Weights>,
+    /// The row in which each function was met last.
+    met: Vec<usize>,
+    rows: usize,
+    processes: BTreeMap<&'a str, i64>,
+    whole: i64,
+}
+
+impl<'a> Part<'a> {
+    fn new(stacks: &Stacks) -> Self {
+        let functions = stacks.names().count();
+        Self {
+            functions: vec![Weights::default(); functions],
+            met: vec![NEVER; functions],
+            rows: 0,
+            processes: BTreeMap::new(),
+            whole: 0,
+        }
+    }
+
+    fn add(&mut self, row: &Weighted<'a>, stacks: &Stacks) {
+        self.rows += 1;
+        self.whole = self.whole.saturating_add(row.weight);
+        let of_process = self.processes.entry(row.comm).or_default();
         *of_process = of_process.saturating_add(row.weight);
         let user = row.user.map_or(&[][..], |id| stacks.functions(id));
         let kernel = row.kernel.map_or(&[][..], |id| stacks.functions(id));
@@ -148,35 +205,29 @@ fn sums(weighted: &Samples, stacks: &Stacks, event: &str) -> Sums {
         // A function that recurses is on the path once.
         for function in path() {
             let function = *function as usize;
-            if std::mem::replace(&mut met[function], number) != number {
-                let weights = &mut functions[function];
+            if std::mem::replace(&mut self.met[function], self.rows) != self.rows {
+                let weights = &mut self.functions[function];
                 weights.total = weights.total.saturating_add(row.weight);
             }
         }
         if let Some(leaf) = path().last() {
-            let weights = &mut functions[*leaf as usize];
+            let weights = &mut self.functions[*leaf as usize];
             weights.own = weights.own.saturating_add(row.weight);
         }
     }
-    let mut functions: Vec<(String, Weights)> = functions
-        .into_iter()
-        .enumerate()
-        .filter(|(function, _)| met[*function] != usize::MAX)
-        .map(|(function, weights)| (stacks.name(function as Function).to_owned(), weights))
-        .collect();
-    functions.sort_by(|a, b| {
-        let key = |w: &Weights| (w.own, w.total);
-        key(&b.1).cmp(&key(&a.1)).then_with(|| a.0.cmp(&b.0))
-    });
-    let mut processes: Vec<(String, i64)> = processes
-        .into_iter()
-        .map(|(comm, weight)| (comm.to_owned(), weight))
-        .collect();
-    processes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    Sums {
-        functions,
-        processes,
-        whole,
+
+    fn put(&mut self, other: &Self) {
+        self.whole = self.whole.saturating_add(other.whole);
+        for (comm, weight) in &other.processes {
+            let of_process = self.processes.entry(comm).or_default();
+            *of_process = of_process.saturating_add(*weight);
+        }
+        for (function, weights) in other.functions.iter().enumerate() {
+            let own = &mut self.functions[function];
+            own.own = own.own.saturating_add(weights.own);
+            own.total = own.total.saturating_add(weights.total);
+            self.met[function] = self.met[function].min(other.met[function]);
+        }
     }
 }
 

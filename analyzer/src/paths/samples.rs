@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use arrow::array::{Array as _, AsArray as _, Int64Array, RecordBatch};
@@ -61,9 +62,20 @@ impl Samples {
         self.sums.is_empty()
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sums.len() / NUMBERS
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = Weighted<'_>> {
-        (0..self.sums.len() / NUMBERS).map(|at| {
+        self.some(0..self.len())
+    }
+
+    /// Those at these places.
+    pub fn some(&self, places: Range<usize>) -> impl Iterator<Item = Weighted<'_>> {
+        places.map(|at| {
             let sum = Sum::of(&self.sums, at);
             let [event, context, comm] = &self.kinds[sum.key.number()];
             Weighted {

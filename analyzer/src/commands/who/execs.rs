@@ -3,16 +3,17 @@
 //! once and not on each row. What else an answer says of an exec is read for those
 //! that are chosen.
 
-use arrow::array::{Array as _, ArrowPrimitiveType, AsArray as _, BooleanArray, RecordBatch};
+use arrow::array::{Array as _, ArrowPrimitiveType, AsArray as _, RecordBatch};
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::execution::memory_pool::MemoryReservation;
-use hashbrown::HashSet;
 use regex::Regex;
 use whence_schemas::exec;
 use whence_schemas::read::Texts;
 
 use super::find::basename;
 use crate::Result;
+use crate::forest::Upids;
 use crate::names::Names;
 use crate::recording::{Recording, Recordings};
 use crate::scan::{self, CHUNK_ROWS, Place, Segments};
@@ -59,7 +60,7 @@ pub(super) struct Exec {
 }
 
 /// Upids by the index of their boot's forest.
-pub(super) type Upids = Vec<HashSet<i64>>;
+pub(super) type OfForests = Vec<Upids>;
 
 /// All of them.
 #[derive(Debug)]
@@ -113,34 +114,29 @@ impl Execs {
             let matches = |column, name: fn(&str) -> &str| {
                 chunk.matches(column, |text| pattern.is_match(name(text)))
             };
-            let (any, ran) = match by_cmdline {
-                true => (matches(CMDLINE, |line| line), None),
-                false => (
-                    matches(FILENAME, basename),
-                    Some((matches(COMM, |comm| comm), matches(EXE, basename))),
-                ),
+            let met = match by_cmdline {
+                true => matches(CMDLINE, |line| line),
+                false => {
+                    let ran = &matches(COMM, |comm| comm) | &matches(EXE, basename);
+                    &matches(FILENAME, basename) | &(&ran & &chunk.succeeded())
+                }
             };
-            let is_match = |row: &usize| {
-                let of_ran = |(comm, exe): &(BooleanArray, BooleanArray)| {
-                    (comm.value(*row) || exe.value(*row)) && chunk.errno(*row) == 0
-                };
-                any.value(*row) || ran.as_ref().is_some_and(of_ran)
-            };
-            found.extend((0..chunk.batch.num_rows()).filter(is_match));
+            found.extend(met.set_indices());
         })
     }
 
     /// Those of some processes that succeeded.
-    pub(super) fn of(&self, processes: &Upids) -> Result<Vec<Chosen>> {
+    pub(super) fn of(&self, processes: &OfForests) -> Result<Vec<Chosen>> {
         self.choose(|chunk, found| {
             let processes = &processes[chunk.forest];
             if processes.is_empty() {
                 return;
             }
             let upids = chunk.batch.column(UPID).as_primitive::<Int64Type>();
-            let is_of =
-                |row: &usize| processes.contains(&upids.value(*row)) && chunk.errno(*row) == 0;
-            found.extend((0..chunk.batch.num_rows()).filter(is_of));
+            let rows = upids.values().iter().enumerate();
+            let of =
+                rows.filter(|(row, upid)| processes.contains(**upid) && chunk.errno(*row) == 0);
+            found.extend(of.map(|(row, _)| row));
         })
     }
 
@@ -233,13 +229,26 @@ impl Chunk {
         value::<Int32Type>(&self.batch, ERRNO, row).unwrap_or(0)
     }
 
+    /// Whether each row succeeded.
+    fn succeeded(&self) -> BooleanBuffer {
+        BooleanBuffer::collect_bool(self.batch.num_rows(), |row| self.errno(row) == 0)
+    }
+
     /// Whether the text of each row satisfies a condition.
-    fn matches(&self, column: usize, condition: impl Fn(&str) -> bool) -> BooleanArray {
+    fn matches(&self, column: usize, condition: impl Fn(&str) -> bool) -> BooleanBuffer {
         let texts = self.batch.column(column).as_dictionary::<Int32Type>();
         let values = texts.values().as_string::<i32>().iter();
         let is_match: Vec<bool> = values.map(|v| v.is_some_and(&condition)).collect();
-        let keys = texts.keys().iter();
-        keys.map(|key| Some(key.is_some_and(|key| is_match[key as usize])))
-            .collect()
+        let keys = texts.keys();
+        if !is_match.contains(&true) {
+            return BooleanBuffer::new_unset(keys.len());
+        }
+        // The key of no text may be any number.
+        let of_key = |key: i32| is_match.get(key as usize).copied().unwrap_or(false);
+        let met = BooleanBuffer::collect_bool(keys.len(), |row| of_key(keys.values()[row]));
+        match keys.nulls() {
+            Some(nulls) => &met & nulls.inner(),
+            None => met,
+        }
     }
 }

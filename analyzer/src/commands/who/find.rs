@@ -8,10 +8,10 @@ use regex::Regex;
 use whence_schemas::fork;
 use whence_schemas::read::Texts;
 
-use super::execs::{Chosen, Exec, Execs, Upids};
+use super::execs::{Chosen, Exec, Execs, OfForests};
 use super::images::{Image, Images};
 use crate::Result;
-use crate::forest::{Column, Forest};
+use crate::forest::{Column, Forest, Upids};
 use crate::names::Names;
 use crate::recording::{Recording, Recordings};
 use crate::scan;
@@ -83,10 +83,8 @@ pub(super) fn find(
     let ran = nodes(forests, &matching)?;
     let running = running(forests, &ran, pattern, by_cmdline)?;
     let concerned = above(forests, &ran, &running)?;
-    let mut upids: Upids = concerned
-        .iter()
-        .map(|of| of.keys().copied().collect())
-        .collect();
+    let of_forest = |of: &HashMap<i64, u32>| of.keys().copied().collect();
+    let mut upids: OfForests = concerned.iter().map(of_forest).collect();
     for exec in matching.iter().filter(|exec| exec.errno == libc::ENOENT) {
         upids[exec.forest].insert(exec.upid);
     }
@@ -157,11 +155,11 @@ fn failed<'a>(matching: impl Iterator<Item = &'a Exec>, all: &[Exec]) -> usize {
 
 /// The nodes of processes that succeeded to execute.
 fn nodes(forests: &[Forest], execs: &[Chosen]) -> Result<Nodes> {
-    let mut upids: Upids = vec![HashSet::new(); forests.len()];
+    let mut upids: OfForests = vec![Upids::default(); forests.len()];
     for exec in execs.iter().filter(|exec| exec.errno == 0) {
         upids[exec.forest].insert(exec.upid);
     }
-    let of_forest = |(forest, upids): (&Forest, &HashSet<i64>)| {
+    let of_forest = |(forest, upids): (&Forest, &Upids)| {
         let nodes = forest.nodes_of(upids)?.into_iter();
         Ok(nodes.map(|node| (forest.upid(node), node)).collect())
     };
@@ -283,6 +281,8 @@ fn prefer_forks(
     }
     let all: Vec<&Recording> = recordings.all.iter().collect();
     let forest_of = recordings.boot_numbers();
+    let of_forest = |of: &HashMap<i64, usize>| of.keys().copied().collect();
+    let upids: OfForests = first_execs.iter().map(of_forest).collect();
     let forks = scan::rows(
         &all,
         &fork::DEF,
@@ -292,10 +292,12 @@ fn prefer_forks(
         |forks, place, batch| {
             let int = |i: usize| batch.column(i).as_primitive::<Int64Type>();
             let (child, stack) = (int(0), int(1));
-            let rows = (0..batch.num_rows()).filter(|row| stack.is_valid(*row));
-            forks.extend(rows.filter_map(|row| {
-                let of_forest = &first_execs[forest_of[place.recording]];
-                let run = of_forest.get(&child.value(row))?;
+            let forest = forest_of[place.recording];
+            let rows = child.values().iter().enumerate();
+            let rows = rows
+                .filter(|(row, child)| upids[forest].may_contain(**child) && stack.is_valid(*row));
+            forks.extend(rows.filter_map(|(row, child)| {
+                let run = first_execs[forest].get(child)?;
                 Some((*run, place, row, stack.value(row)))
             }));
             Ok(())
