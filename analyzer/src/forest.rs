@@ -100,6 +100,8 @@ pub struct Forest {
     /// What the chunks do not have.
     rest: Option<fetch::Rest>,
     by_upid: OnceLock<(HashTable<u32>, DefaultHashBuilder)>,
+    /// Nodes without a parent, in order.
+    roots: OnceLock<Vec<u32>>,
     /// What all of this takes.
     memory: MemoryReservation,
 }
@@ -264,6 +266,17 @@ impl Forest {
     /// Its ancestors, the parent first.
     pub fn ancestors(&self, node: u32) -> impl Iterator<Item = u32> {
         std::iter::successors(self.parent(node), |node| self.parent(*node))
+    }
+
+    /// The root above it, or itself.
+    #[must_use]
+    pub fn root(&self, node: u32) -> u32 {
+        let roots = self.roots.get_or_init(|| {
+            let is_root = |node: &u32| self.parent(*node).is_none();
+            self.nodes().filter(is_root).collect()
+        });
+        let after = roots.partition_point(|root| *root <= node);
+        after.checked_sub(1).map_or(node, |at| roots[at])
     }
 
     /// Distance from its root.

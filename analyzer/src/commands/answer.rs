@@ -92,6 +92,21 @@ impl Answer {
         rows.finish()
     }
 
+    /// Writes rows as they are made, until there are none.
+    pub(super) fn row_by_row(
+        &mut self,
+        next: &mut impl FnMut() -> Result<RecordBatch>,
+    ) -> Result<()> {
+        let mut batch = next()?;
+        let schema = batch.schema();
+        let mut rows = Rows::new(self.format, &schema, &self.screen, &mut self.out)?;
+        while batch.num_rows() > 0 {
+            rows.write(&batch)?;
+            batch = next()?;
+        }
+        rows.finish()
+    }
+
     pub(super) fn finish(self) -> Result<()> {
         self.out.finish().map_err(Error::output)
     }

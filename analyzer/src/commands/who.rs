@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use regex::Regex;
 
+use chains::{Chain, Detail, Groups};
 use execs::Execs;
 use find::Found;
 use hashbrown::HashSet;
@@ -19,6 +20,7 @@ use hashbrown::HashSet;
 use super::{Answer, negative, regex, session};
 use crate::cli::Who;
 use crate::forest::{Column, Forest};
+use crate::recording::Recordings;
 use crate::stacks::Stacks;
 use crate::{Error, Result};
 
@@ -53,38 +55,80 @@ pub async fn run(args: &Who) -> Result<()> {
     if found.is_empty() {
         return Err(negative(&session.recordings, nothing(args, &forests)));
     }
-    let is_human = args.output.format.is_human();
-    let shown = if args.all || !is_human {
-        usize::MAX
-    } else {
-        SHOWN
+    let (groups, chains) = chains::group(&forests, &mut found);
+    let answer = match args.output.format.is_human() {
+        true => for_people(args, recordings, &forests, &found, &groups, chains)?,
+        false => as_rows(args, recordings, &forests, &found, &groups, chains)?,
     };
-    let chains = chains::group(&forests, &mut found, shown);
-    let callers = chains.iter().flat_map(|chain| &chain.callers);
-    let callers: HashSet<i64> = callers.map(|(caller, _)| caller.stack_id).collect();
-    let stacks = match callers.is_empty() {
-        true => Stacks::default(),
-        false => Stacks::load_some(&session.recordings, &callers)?,
-    };
-    let mut answer = Answer::begin(args.output.format, &session.recordings)?;
-    if is_human {
-        let view = show::View {
-            forests: &forests,
-            found: &found,
-            stacks: &stacks,
-            screen: answer.screen,
-            wide: args.wide,
-        };
-        for line in view.lines(&args.pattern, &chains, shown) {
-            answer.line(&line)?;
-        }
-        return answer.finish();
-    }
-    let rows = rows::batch(&forests, &found, &stacks, &chains)?;
-    answer.rows(&rows.schema(), &[rows])?;
     // The system takes back at once what the allocator would take apart.
-    std::mem::forget((forests, execs, found, chains));
+    std::mem::forget((forests, execs, found, groups));
     answer.finish()
+}
+
+fn for_people(
+    args: &Who,
+    recordings: &Recordings,
+    forests: &[Forest],
+    found: &Found,
+    groups: &Groups,
+    mut chains: Vec<Chain>,
+) -> Result<Answer> {
+    let shown = if args.all { usize::MAX } else { SHOWN };
+    for chain in chains.iter_mut().take(shown) {
+        groups.describe(chain, forests, found, Detail::Whole);
+    }
+    let callers = chains.iter().flat_map(|chain| &chain.callers);
+    let stacks = stacks(recordings, callers.map(|(caller, _)| caller.stack_id))?;
+    let mut answer = Answer::begin(args.output.format, recordings)?;
+    let view = show::View {
+        forests,
+        found,
+        stacks: &stacks,
+        screen: answer.screen,
+        wide: args.wide,
+    };
+    for line in view.lines(&args.pattern, &chains, shown) {
+        answer.line(&line)?;
+    }
+    Ok(answer)
+}
+
+/// Chains that are described at once: all of them may be more than fits in memory.
+const DESCRIBED: usize = 1024;
+
+fn as_rows(
+    args: &Who,
+    recordings: &Recordings,
+    forests: &[Forest],
+    found: &Found,
+    groups: &Groups,
+    chains: Vec<Chain>,
+) -> Result<Answer> {
+    let callers = found.runs.iter().filter_map(|run| run.stack);
+    let stacks = stacks(recordings, callers.map(|caller| caller.stack_id))?;
+    let mut answer = Answer::begin(args.output.format, recordings)?;
+    let mut left = chains.into_iter();
+    let mut number = 1;
+    let mut next = || {
+        let mut part: Vec<Chain> = left.by_ref().take(DESCRIBED).collect();
+        for chain in &mut part {
+            groups.describe(chain, forests, found, Detail::End);
+        }
+        let rows = rows::batch(forests, found, &stacks, &part, number)?;
+        number += part.len();
+        Ok(rows)
+    };
+    answer.row_by_row(&mut next)?;
+    Ok(answer)
+}
+
+/// These call paths.
+fn stacks(recordings: &Recordings, ids: impl Iterator<Item = i64>) -> Result<Stacks> {
+    let ids: HashSet<i64> = ids.collect();
+    match ids.is_empty() {
+        true => Ok(Stacks::default()),
+        false => Stacks::load_some(recordings, &ids),
+    }
 }
 
 /// A pattern that is a plain word is the whole name of a program, if there is

@@ -122,6 +122,7 @@ fn empty(boot: &Boot, recordings: &Recordings) -> Forest {
         places: [None; Column::ALL.len()],
         rest: None,
         by_upid: OnceLock::new(),
+        roots: OnceLock::new(),
         memory: recordings.reserve("processes"),
     }
 }
@@ -222,6 +223,7 @@ fn linked(
         places: Column::ALL.map(place),
         rest: None,
         by_upid: OnceLock::new(),
+        roots: OnceLock::new(),
         memory,
     }
 }

@@ -148,6 +148,9 @@ impl IntCodes {
     }
 
     fn find_block(&mut self, codes: &mut [u32]) {
+        if self.block.is_empty() {
+            return;
+        }
         // At most half of the places are taken.
         if (self.taken + self.block.len()) * 2 > self.slots.len() {
             self.grow();

@@ -14,8 +14,8 @@ use crate::names::Names;
 
 /// Links of a chain that are described at its begin, and at its end at the least: it
 /// may be as long as there are processes.
-const FIRST: usize = 1024;
-const LAST: usize = 1024;
+const FIRST: usize = 128;
+const LAST: usize = 128;
 
 /// No link.
 pub(super) const NONE: u32 = u32::MAX;
@@ -71,9 +71,20 @@ pub(super) struct Example {
     pub(super) runs: usize,
 }
 
+/// How much is said of the processes of a long chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// Of all links that are described. It takes a look at each process up to the root.
+    Whole,
+    /// Of those at the end.
+    End,
+}
+
 /// All runs of one chain.
 #[derive(Debug)]
 pub(super) struct Chain {
+    /// The link right above the runs.
+    link: u32,
     /// Index of the boot's forest.
     pub(super) forest: usize,
     /// From the root down to the parent, without those in the middle of a long one.
@@ -104,48 +115,58 @@ pub(super) struct Chain {
     pub(super) node: u32,
 }
 
-/// Groups all runs, the most frequent chain first. What only describes a chain
-/// is there for the first `described`: a chain may be as long as there are
-/// processes, and there may be as many.
-pub(super) fn group(forests: &[Forest], found: &mut Found, described: usize) -> Vec<Chain> {
+/// All runs by their chain.
+pub(super) struct Groups {
+    links: Links,
+    states: States,
+    /// The runs of each link, by their places in [`Found::runs`].
+    runs: HashMap<u32, Vec<u32>>,
+}
+
+/// Groups all runs, and counts those of each chain: the most frequent chain first.
+pub(super) fn group(forests: &[Forest], found: &mut Found) -> (Groups, Vec<Chain>) {
     let mut links = Links::default();
-    let mut groups: HashMap<u32, Vec<&Run>> = HashMap::new();
+    let mut groups: HashMap<u32, Vec<u32>> = HashMap::new();
     let mut order = Vec::new();
     let mut names = std::mem::take(&mut found.names);
-    let of_runs: Vec<u32> = found
-        .runs
-        .iter()
-        .map(|run| links.above(forests, found, &mut names, run))
-        .collect();
-    found.names = names;
-    for (run, link) in found.runs.iter().zip(of_runs) {
+    for (at, run) in (0..).zip(&found.runs) {
+        let link = links.above(forests, found, &mut names, run);
         let group = groups.entry(link).or_insert_with(|| {
             order.push(link);
             Vec::new()
         });
-        group.push(run);
+        group.push(at);
     }
-    let mut chains: Vec<(u32, Chain)> = order
-        .into_iter()
-        .filter_map(|link| Some((link, counted(groups.get(&link)?))))
-        .collect();
+    found.names = names;
+    let groups = Groups {
+        states: links.states(),
+        links,
+        runs: groups,
+    };
+    let counted = |link| counted(link, &groups.runs(link, found));
+    let mut chains: Vec<Chain> = order.into_iter().map(counted).collect();
     chains.sort_by(|a, b| {
         let key = |c: &Chain| (c.runs, c.before, c.last_ns);
-        key(&b.1).cmp(&key(&a.1))
+        key(b).cmp(&key(a))
     });
-    let states = links.states();
-    for (link, chain) in chains.iter_mut().take(described) {
-        if let Some(runs) = groups.get(link) {
-            describe(chain, forests, found, (&links, &states), *link, runs);
-        }
+    (groups, chains)
+}
+
+impl Groups {
+    fn runs<'a>(&self, link: u32, found: &'a Found) -> Vec<&'a Run> {
+        let runs = self.runs.get(&link).into_iter().flatten();
+        runs.map(|at| &found.runs[*at as usize]).collect()
     }
-    chains.into_iter().map(|(_, chain)| chain).collect()
 }
 
 /// Distinct links of all chains, and the link of each process.
 #[derive(Default)]
 struct Links {
     keys: Vec<Key>,
+    /// Links above each.
+    depths: Vec<u32>,
+    /// The last of the [`FIRST`] links down to each, or itself.
+    heads: Vec<u32>,
     by_key: HashMap<Key, u32>,
     /// Link of a process as it was at a time: by forest, node and the number of
     /// programs that it had executed by then.
@@ -260,7 +281,14 @@ impl Links {
             return *known;
         }
         let link = self.keys.len() as u32;
+        let above = self.depths.get(key.parent as usize);
+        let depth = above.map_or(0, |depth| depth + 1);
         self.keys.push(key);
+        self.depths.push(depth);
+        self.heads.push(match (depth as usize) < FIRST {
+            true => link,
+            false => self.heads[key.parent as usize],
+        });
         self.by_key.insert(key, link);
         link
     }
@@ -275,14 +303,40 @@ impl Links {
         States(states)
     }
 
-    /// Links from a root down to this one.
-    fn down_to(&self, link: u32) -> Vec<u32> {
-        let up = std::iter::successors(Some(link), |link| {
-            self.keys.get(*link as usize).map(|key| key.parent)
-        });
-        let mut links: Vec<u32> = up.take_while(|link| *link != NONE).collect();
-        links.reverse();
-        links
+    /// Links from this one up to its root.
+    fn up(&self, link: u32) -> impl Iterator<Item = u32> {
+        let known = |link: u32| (link != NONE).then_some(link);
+        std::iter::successors(known(link), move |link| {
+            known(self.keys.get(*link as usize)?.parent)
+        })
+    }
+
+    /// The first and the last links down to this one, and how many are left out between
+    /// them. At the end is a process with a program of its own, if there is one: it is
+    /// what is said to have run the program.
+    fn ends(&self, link: u32) -> (Vec<u32>, usize, Vec<u32>) {
+        let is_own = |link: u32| self.keys[link as usize].form == Form::Process;
+        let mut last = Vec::new();
+        let mut has_own = false;
+        for link in self.up(link) {
+            if last.len() >= LAST && has_own {
+                break;
+            }
+            has_own |= is_own(link);
+            last.push(link);
+        }
+        last.reverse();
+        let mut first = match last.first() {
+            Some(top) if self.depths[*top as usize] > 0 => {
+                let above = self.keys[*top as usize].parent;
+                self.up(self.heads[above as usize]).collect()
+            }
+            _ => Vec::new(),
+        };
+        first.reverse();
+        let above = last.first().map_or(0, |top| self.depths[*top as usize]);
+        let left_out = above as usize - first.len();
+        (first, left_out, last)
     }
 }
 
@@ -299,13 +353,14 @@ impl States {
 }
 
 /// A chain of runs, counted only.
-fn counted(runs: &[&Run]) -> Chain {
+fn counted(link: u32, runs: &[&Run]) -> Chain {
     let times = recorded(runs);
     let timed = match times.is_empty() {
         true => runs.iter().map(|run| run.ts_ns).collect(),
         false => times.clone(),
     };
     Chain {
+        link,
         forest: runs[0].forest,
         links: Vec::new(),
         left_out: 0,
@@ -329,47 +384,56 @@ fn recorded(runs: &[&Run]) -> Vec<i64> {
     runs.map(|run| run.ts_ns).collect()
 }
 
-/// Adds what describes a chain.
-fn describe(
-    chain: &mut Chain,
-    forests: &[Forest],
-    found: &Found,
-    (links, states): (&Links, &States),
-    link: u32,
-    runs: &[&Run],
-) {
-    let forest = &forests[chain.forest];
-    let text = |number: u32| found.names.name(number).to_owned();
-    let nodes: HashSet<u32> = runs.iter().map(|run| run.node).collect();
-    let mut path = links.down_to(link);
-    let own = |link: &u32| links.keys[*link as usize].form == Form::Process;
-    // The last process of its own is what is said to have run the program.
-    let last = path.iter().rposition(own).unwrap_or(0);
-    let last = last.min(path.len().saturating_sub(LAST));
-    chain.first = FIRST.min(last);
-    chain.left_out = last - chain.first;
-    path.drain(chain.first..last);
-    let shown: HashSet<u32> = path.iter().copied().collect();
-    let processes = processes(forest, states, chain.forest, runs, &shown);
-    let run_nodes = nodes.len();
-    let as_link = |id: u32| {
-        let key = &links.keys[id as usize];
-        let (nodes, count) = match processes.get(&id) {
-            Some((nodes, count)) => (nodes.clone(), *count),
-            // A program that the process itself ran before.
-            None => (vec![runs[0].node], run_nodes),
+impl Groups {
+    /// Adds what describes a chain.
+    pub(super) fn describe(
+        &self,
+        chain: &mut Chain,
+        forests: &[Forest],
+        found: &Found,
+        detail: Detail,
+    ) {
+        let forest = &forests[chain.forest];
+        let runs = &self.runs(chain.link, found)[..];
+        let (first, left_out, last) = self.links.ends(chain.link);
+        chain.first = first.len();
+        chain.left_out = left_out;
+        let is_end_only = detail == Detail::End && left_out > 0;
+        let looked_at = if is_end_only { &[][..] } else { &first[..] };
+        let shown: HashSet<u32> = looked_at.iter().chain(&last).copied().collect();
+        let above = Above {
+            forest,
+            states: &self.states,
+            forest_at: chain.forest,
+            is_end_only,
         };
-        Link {
-            comm: text(key.comm),
-            cmdline: key.cmdline.map(text),
-            form: key.form,
-            nodes,
-            processes: count,
-        }
-    };
-    let up = std::iter::once(runs[0].node).chain(forest.ancestors(runs[0].node));
-    chain.root = up.last().unwrap_or(runs[0].node);
-    chain.links = path.into_iter().map(as_link).collect();
+        let processes = above.processes(runs, &shown);
+        let nodes: HashSet<u32> = runs.iter().map(|run| run.node).collect();
+        let text = |number: u32| found.names.name(number).to_owned();
+        let as_link = |id: u32| {
+            let key = &self.links.keys[id as usize];
+            let (nodes, count) = match processes.get(&id) {
+                Some((nodes, count)) => (nodes.clone(), *count),
+                None if !shown.contains(&id) => (Vec::new(), 0),
+                // A program that the process itself ran before.
+                None => (vec![runs[0].node], nodes.len()),
+            };
+            Link {
+                comm: text(key.comm),
+                cmdline: key.cmdline.map(text),
+                form: key.form,
+                nodes,
+                processes: count,
+            }
+        };
+        chain.links = first.iter().chain(&last).copied().map(as_link).collect();
+        chain.root = forest.root(runs[0].node);
+        tell(chain, found, runs);
+    }
+}
+
+/// Adds what is said of the runs of a chain themselves.
+fn tell(chain: &mut Chain, found: &Found, runs: &[&Run]) {
     let named = |counts: HashMap<u32, usize>| {
         let counts = counts.into_iter();
         by_count(counts.map(|(number, n)| (found.names.name(number), n)))
@@ -393,32 +457,42 @@ fn describe(
 /// Processes of a link that are remembered one by one.
 const REMEMBERED: usize = 3;
 
-/// For each of these links above the runs, some of its processes and how many there
-/// are.
-fn processes(
-    forest: &Forest,
-    states: &States,
+/// The processes above runs.
+struct Above<'a> {
+    forest: &'a Forest,
+    states: &'a States,
     forest_at: usize,
-    runs: &[&Run],
-    shown: &HashSet<u32>,
-) -> HashMap<u32, (Vec<u32>, usize)> {
-    let mut seen = HashSet::new();
-    let mut counted: HashMap<u32, (Vec<u32>, usize)> = HashMap::new();
-    for run in runs {
-        let mut at = forest.parent(run.node);
-        while let Some(node) = at.filter(|node| seen.insert(*node)) {
-            let links = states.of((forest_at, node));
-            for link in links.filter(|link| shown.contains(link)) {
-                let (nodes, count) = counted.entry(link).or_default();
-                nodes.push(node);
-                nodes.sort_unstable();
-                nodes.truncate(REMEMBERED);
-                *count += 1;
+    /// Whether all links that are looked for are at the end.
+    is_end_only: bool,
+}
+
+impl Above<'_> {
+    /// For each of these links, some of its processes and how many there are.
+    fn processes(&self, runs: &[&Run], shown: &HashSet<u32>) -> HashMap<u32, (Vec<u32>, usize)> {
+        let mut seen = HashSet::new();
+        let mut counted: HashMap<u32, (Vec<u32>, usize)> = HashMap::new();
+        for run in runs {
+            let mut at = self.forest.parent(run.node);
+            while let Some(node) = at.filter(|node| seen.insert(*node)) {
+                let links = self.states.of((self.forest_at, node));
+                let mut is_shown = false;
+                for link in links.filter(|link| shown.contains(link)) {
+                    is_shown = true;
+                    let (nodes, count) = counted.entry(link).or_default();
+                    nodes.push(node);
+                    nodes.sort_unstable();
+                    nodes.truncate(REMEMBERED);
+                    *count += 1;
+                }
+                // Those above it are above the end.
+                if self.is_end_only && !is_shown {
+                    break;
+                }
+                at = self.forest.parent(node);
             }
-            at = forest.parent(node);
         }
+        counted
     }
-    counted
 }
 
 /// Distinct values with their number.

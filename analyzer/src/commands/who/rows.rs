@@ -15,7 +15,7 @@ use crate::Result;
 use crate::forest::Forest;
 use crate::stacks::Stacks;
 
-/// One row for each chain:
+/// One row for each of these chains, the number of the first being given:
 ///
 /// `host, boot_id, chain` (its number), `program, runs, running_before,
 /// failed_attempts` (of all chains together), `period_ns, period_spread_ns,
@@ -30,6 +30,7 @@ pub(super) fn batch(
     found: &Found,
     stacks: &Stacks,
     chains: &[Chain],
+    first: usize,
 ) -> Result<RecordBatch> {
     let rows = Rows {
         forests,
@@ -38,7 +39,7 @@ pub(super) fn batch(
         fields: Vec::new(),
         columns: Vec::new(),
     };
-    rows.build(found)
+    rows.build(found, first)
 }
 
 struct Rows<'a> {
@@ -50,7 +51,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn build(mut self, found: &Found) -> Result<RecordBatch> {
+    fn build(mut self, found: &Found, first: usize) -> Result<RecordBatch> {
         let forests = self.forests;
         let stacks = self.stacks;
         let boot = |c: &Chain| &forests[c.forest].boot;
@@ -58,7 +59,8 @@ impl Rows<'_> {
         let int = |n: usize| i64::try_from(n).ok();
         self.text("host", |c| Some(boot(c).host.clone()));
         self.text("boot_id", |c| Some(boot(c).boot_id.clone()));
-        let numbers = Int64Array::from_iter_values(1..=self.chains.len() as i64);
+        let numbers = (first..).take(self.chains.len());
+        let numbers = Int64Array::from_iter_values(numbers.map(|number| number as i64));
         self.push("chain", Arc::new(numbers));
         self.text("program", |c| Some(c.comms.first()?.0.clone()));
         self.int("runs", |c| int(c.runs));
