@@ -408,7 +408,9 @@ fn groups_by_numbers_are_those_of_the_engine() {
             let sql = format!(
                 "SELECT {named}, count(*) AS n, count(DISTINCT tid) AS tids, min(ts_ns) AS first,
                  sum(ts_ns) AS ns, sum(nullif(tid, 0)) AS of_some, count(nullif(tid, 0)) AS some,
-                 sum(tid) FILTER (WHERE tid > 2000) AS late, avg(ts_ns) AS mean
+                 sum(tid) FILTER (WHERE tid > 2000) AS late, avg(ts_ns) AS mean,
+                 first_value(tid ORDER BY ts_ns DESC, tid) AS last, corr(tid, ts_ns) AS alike,
+                 array_agg(tid ORDER BY ts_ns, tid) AS all, count(tid, ts_ns) AS both
                  FROM {from} GROUP BY {columns} ORDER BY {columns}"
             );
             rows(&recording, &[&sql])

@@ -48,6 +48,9 @@ impl Sum {
             && !function.ignore_nulls()
             && function.order_bys().is_empty();
         let is_int = function.field().data_type() == &DataType::Int64;
+        // The engine's functions sort by what they are given after what they add up.
+        let orders = function.order_bys().iter();
+        let orders = orders.map(|order| Arc::clone(&order.expr));
         Ok(match (function.fun().name(), &of[..]) {
             ("count", [of]) if is_plain => Self::Count {
                 of: (!is_constant(of)).then(|| Arc::clone(of)),
@@ -59,7 +62,7 @@ impl Sum {
                 has_value: Vec::new(),
             },
             _ => Self::Other {
-                of,
+                of: of.iter().cloned().chain(orders).collect(),
                 filter: summed.filter.clone(),
                 function: accumulator(function)?,
             },
