@@ -10,6 +10,7 @@
 mod codes;
 mod conditions;
 mod ints;
+mod memo;
 mod scan;
 mod sums;
 mod tally;

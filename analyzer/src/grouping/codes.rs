@@ -160,7 +160,7 @@ impl Codes {
         codes.clear();
         match self {
             Self::Texts(texts) => match column.as_dictionary_opt() {
-                Some(column) => texts.of(column, codes),
+                Some(column) => texts.of(column, codes)?,
                 None => return Err(other_type(column)),
             },
             Self::Ints(ints) => match column.data_type() {

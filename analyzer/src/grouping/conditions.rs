@@ -10,10 +10,8 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
 
+use super::memo::Memo;
 use crate::combinations::Texts;
-
-/// Dictionaries that are remembered: row groups may be read in turns.
-const REMEMBERED: usize = 8;
 
 /// A condition.
 #[derive(Clone, Debug)]
@@ -27,13 +25,12 @@ pub(super) enum Condition {
 /// Conditions with what is known of them.
 #[derive(Debug)]
 pub(super) struct Conditions {
-    all: Vec<(Condition, Vec<Seen>)>,
+    all: Vec<(Condition, Memo<Seen>)>,
 }
 
 /// Which texts of a dictionary satisfy a condition.
 #[derive(Debug)]
 struct Seen {
-    values: ArrayRef,
     /// By key; the last one is for no text.
     is_met: Vec<bool>,
     is_met_by_all_texts: bool,
@@ -41,7 +38,9 @@ struct Seen {
 
 impl Conditions {
     pub(super) fn new(all: &[Condition]) -> Self {
-        let all = all.iter().map(|condition| (condition.clone(), Vec::new()));
+        let all = all
+            .iter()
+            .map(|condition| (condition.clone(), Memo::default()));
         Self { all: all.collect() }
     }
 
@@ -86,26 +85,17 @@ fn on_row(batch: &RecordBatch, expr: &Arc<dyn PhysicalExpr>) -> Result<BooleanAr
 fn on_text(
     column: &ArrayRef,
     expr: &Arc<dyn PhysicalExpr>,
-    seen: &mut Vec<Seen>,
+    seen: &mut Memo<Seen>,
 ) -> Result<Option<BooleanArray>> {
     let column: &Texts = column.as_dictionary_opt().ok_or_else(|| {
         DataFusionError::Internal(format!("{} is not texts as numbers", column.data_type()))
     })?;
     let values = column.values();
-    match seen
-        .iter()
-        .position(|seen| Arc::ptr_eq(&seen.values, values))
-    {
-        Some(at) => seen[..=at].rotate_right(1),
-        None => {
-            seen.truncate(REMEMBERED - 1);
-            seen.insert(0, ask(values, expr)?);
-        }
-    }
-    let is_met = &seen[0].is_met;
+    let seen = seen.of(values, || ask(values, expr))?;
+    let is_met = &seen.is_met;
     let keys = column.keys();
     let none = is_met.len() - 1;
-    if seen[0].is_met_by_all_texts && (keys.null_count() == 0 || is_met[none]) {
+    if seen.is_met_by_all_texts && (keys.null_count() == 0 || is_met[none]) {
         return Ok(None);
     }
     let numbers = keys.values();
@@ -135,8 +125,65 @@ fn ask(values: &ArrayRef, expr: &Arc<dyn PhysicalExpr>) -> Result<Seen> {
         is_met.extend(met.values().iter());
     }
     Ok(Seen {
-        values: Arc::clone(values),
         is_met_by_all_texts: is_met[..values.len()].iter().all(|is_met| *is_met),
         is_met,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int32Array;
+    use arrow::datatypes::Int32Type;
+    use datafusion::logical_expr::Operator;
+    use datafusion::physical_expr::expressions::{Column, binary, is_not_null, is_null, lit};
+
+    use super::*;
+
+    /// The numbers of the rows that are left.
+    fn chosen(conditions: &[Condition]) -> Vec<i32> {
+        let texts: Texts = [Some("x"), None, Some("y"), Some("x"), None, Some("x")]
+            .into_iter()
+            .collect();
+        let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(0..6));
+        let batch = [("number", numbers), ("text", Arc::new(texts) as ArrayRef)];
+        let batch = RecordBatch::try_from_iter(batch).unwrap();
+        let batch = Conditions::new(conditions).chosen(batch, 1).unwrap();
+        assert_eq!(batch.num_columns(), 1);
+        batch
+            .column(0)
+            .as_primitive::<Int32Type>()
+            .values()
+            .to_vec()
+    }
+
+    type Expr = Arc<dyn PhysicalExpr>;
+
+    fn text(of: fn(Expr) -> Result<Expr>) -> Condition {
+        Condition::Text(1, of(Arc::new(Column::new("text", 0))).unwrap())
+    }
+
+    fn compared(left: Expr, op: Operator, right: Expr, of: DataType) -> Result<Expr> {
+        let field = |name| Field::new(name, of.clone(), true);
+        binary(
+            left,
+            op,
+            right,
+            &Schema::new(vec![field("number"), field("text")]),
+        )
+    }
+
+    #[test]
+    fn conditions_on_texts_are_those_on_rows() {
+        let is_x = text(|text| compared(text, Operator::Eq, lit("x"), DataType::Utf8));
+        let is_some = text(is_not_null);
+        let number: Expr = Arc::new(Column::new("number", 0));
+        let is_small = compared(number, Operator::Lt, lit(4), DataType::Int32).unwrap();
+        let is_small = Condition::Row(is_small);
+        assert_eq!(chosen(&[]), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(chosen(std::slice::from_ref(&is_x)), [0, 3, 5]);
+        assert_eq!(chosen(&[text(is_null)]), [1, 4]);
+        // All texts of the dictionary, but not all rows.
+        assert_eq!(chosen(std::slice::from_ref(&is_some)), [0, 2, 3, 5]);
+        assert_eq!(chosen(&[is_small, is_some, is_x]), [0, 3]);
+    }
 }

@@ -290,3 +290,90 @@ impl Table {
         starts.map(batch).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use arrow::array::{AsArray as _, Int64Array};
+    use arrow::datatypes::{Field, Int64Type, Schema};
+    use datafusion::datasource::memory::MemorySourceConfig;
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, UnboundedMemoryPool};
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+    use datafusion::functions_aggregate::sum::sum_udaf;
+    use datafusion::physical_expr::aggregate::AggregateExprBuilder;
+    use datafusion::physical_expr::expressions::col;
+    use datafusion::physical_plan::common::collect;
+
+    use super::*;
+
+    /// Adds up 200,000 rows by `key`, and gives the sums and how many rows these came in.
+    async fn added_up(
+        memory: Arc<dyn MemoryPool>,
+        key: fn(i64) -> i64,
+    ) -> (BTreeMap<i64, i64>, usize) {
+        let field = |name| Field::new(name, DataType::Int64, true);
+        let schema = Arc::new(Schema::new(vec![field("key"), field("value")]));
+        let rows = |start: i64| {
+            let keys: Int64Array = (start..start + 1_000).map(|row| Some(key(row))).collect();
+            let values: Int64Array = (start..start + 1_000).map(Some).collect();
+            RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(keys), Arc::new(values)])
+        };
+        let batches: Vec<_> = (0..200).map(|at| rows(at * 1_000).unwrap()).collect();
+        let input = MemorySourceConfig::try_new_exec(&[batches], Arc::clone(&schema), None);
+        let value = col("value", &schema).unwrap();
+        let sum = AggregateExprBuilder::new(sum_udaf(), vec![value])
+            .schema(Arc::clone(&schema))
+            .alias("sum")
+            .build();
+        let question = Question {
+            conditions: Vec::new(),
+            kept: 2,
+            by: vec![col("key", &schema).unwrap()],
+            sums: vec![Summed {
+                function: Arc::new(sum.unwrap()),
+                filter: None,
+            }],
+            schema: Arc::new(Schema::new(vec![field("key"), field("sum")])),
+        };
+        let tally = Tally::new(input.unwrap(), Arc::new(question));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(memory);
+        let context = TaskContext::default().with_runtime(runtime.build_arc().unwrap());
+        let batches = tally.execute(0, Arc::new(context)).unwrap();
+        let (mut sums, mut rows) = (BTreeMap::new(), 0);
+        for batch in collect(batches).await.unwrap() {
+            let column = |at: usize| batch.column(at).as_primitive::<Int64Type>().values();
+            for (key, sum) in column(0).iter().zip(column(1)) {
+                *sums.entry(*key).or_default() += sum;
+            }
+            rows += batch.num_rows();
+        }
+        (sums, rows)
+    }
+
+    fn expected(key: fn(i64) -> i64) -> BTreeMap<i64, i64> {
+        let mut sums = BTreeMap::new();
+        (0..200_000).for_each(|row| *sums.entry(key(row)).or_default() += row);
+        sums
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_in_memory_comes_in_parts() {
+        let key = |row| row % 10_000 * 1_000_003;
+        let (sums, rows) = added_up(Arc::new(UnboundedMemoryPool::default()), key).await;
+        assert_eq!(rows, 10_000);
+        assert!(sums == expected(key));
+        let (sums, rows) = added_up(Arc::new(GreedyMemoryPool::new(100_000)), key).await;
+        assert!(rows > 20_000, "{rows}");
+        assert!(sums == expected(key));
+    }
+
+    #[tokio::test]
+    async fn rows_that_are_groups_of_their_own_are_given_as_they_come() {
+        // Those of the second half have the keys of the first.
+        let key = |row| row % 150_000 * 1_000_003;
+        let (sums, rows) = added_up(Arc::new(UnboundedMemoryPool::default()), key).await;
+        assert_eq!(rows, 200_000);
+        assert!(sums == expected(key));
+    }
+}

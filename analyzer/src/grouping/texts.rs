@@ -6,30 +6,21 @@ use std::sync::Arc;
 use arrow::array::{Array as _, ArrayRef, AsArray as _, StringBuilder};
 use datafusion::error::{DataFusionError, Result};
 
+use super::memo::Memo;
 use crate::combinations::Texts;
 use crate::names::Names;
 
 /// No code.
 const UNKNOWN: u32 = u32::MAX;
-/// Dictionaries that are remembered: row groups may be read in turns.
-const REMEMBERED: usize = 8;
 /// Bytes that a text takes beside itself.
 const TEXT_BYTES: usize = 24;
 
 /// The codes of texts.
 #[derive(Debug, Default)]
 pub(super) struct TextCodes {
-    /// The last dictionaries, the latest first.
-    seen: Vec<Seen>,
-    names: NullableNames,
-}
-
-/// The codes of the texts of a dictionary.
-#[derive(Debug)]
-struct Seen {
-    values: ArrayRef,
     /// By key; the last one is that of no text.
-    codes: Vec<u32>,
+    seen: Memo<Vec<u32>>,
+    names: NullableNames,
 }
 
 impl TextCodes {
@@ -43,26 +34,12 @@ impl TextCodes {
     }
 
     /// Adds the code of each row.
-    pub(super) fn of(&mut self, column: &Texts, codes: &mut Vec<u32>) {
+    pub(super) fn of(&mut self, column: &Texts, codes: &mut Vec<u32>) -> Result<()> {
         let values = column.values();
-        match self
-            .seen
-            .iter()
-            .position(|seen| Arc::ptr_eq(&seen.values, values))
-        {
-            Some(at) => self.seen[..=at].rotate_right(1),
-            None => {
-                self.seen.truncate(REMEMBERED - 1);
-                let seen = Seen {
-                    values: Arc::clone(values),
-                    codes: vec![UNKNOWN; values.len() + 1],
-                };
-                self.seen.insert(0, seen);
-            }
-        }
-        let (seen, names) = (&mut self.seen[0], &mut self.names);
-        let texts = seen.values.as_string::<i32>();
-        let known = &mut seen.codes;
+        let unknown = || Ok(vec![UNKNOWN; values.len() + 1]);
+        let known = self.seen.of(values, unknown)?;
+        let names = &mut self.names;
+        let texts = values.as_string::<i32>();
         let mut code = |key: usize| match known[key] {
             UNKNOWN => {
                 known[key] = names.intern((key < texts.len()).then(|| texts.value(key)));
@@ -78,6 +55,7 @@ impl TextCodes {
                     .map(|key| code(key.map_or(texts.len(), |k| k as usize))),
             ),
         }
+        Ok(())
     }
 
     /// The texts of these codes.

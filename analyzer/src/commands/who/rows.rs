@@ -22,7 +22,7 @@ use crate::stacks::Stacks;
 /// runs_at_once, first_time, last_time, parent_upid, parent_pid, parent_comm,
 /// parent_cmdline` (of the nearest ancestor with a program of its own; pid and
 /// upid only if it is one process), `ancestors` (from the root, separated by
-/// ` > `), `cmdline` (the most frequent), `cmdline_runs, cmdlines` (how many
+/// ` > `; of a long chain those of both ends, and how many are between them), `cmdline` (the most frequent), `cmdline_runs, cmdlines` (how many
 /// different ones), `stack` (the most frequent, root first, separated by `;`),
 /// `stack_runs, stack_of` (`fork` or `exec`).
 pub(super) fn batch(
